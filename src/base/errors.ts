@@ -1,0 +1,101 @@
+/**
+ * What a user is told. Every refusal says what happened, to which thing, and what to do; the server turns it into a
+ * Connect code with a `tailrace.v1.ErrorDetail`, the command line into one line.
+ * @module
+ */
+
+/** Why a request failed; each is a `tailrace.v1.Reason` of the same name. */
+export type Reason =
+  | "invalid_field"
+  | "stream_not_found"
+  | "stream_replaced"
+  | "stream_exists"
+  | "below_log_start"
+  | "past_end"
+  | "limit"
+  | "disk_full"
+  | "not_ready"
+  | "damaged"
+  | "not_built";
+
+/** The Connect code that a reason comes with. */
+export type ErrorCode =
+  | "invalid_argument"
+  | "not_found"
+  | "already_exists"
+  | "out_of_range"
+  | "resource_exhausted"
+  | "unavailable"
+  | "data_loss"
+  | "unimplemented";
+
+const codes: Record<Reason, ErrorCode> = {
+  invalid_field: "invalid_argument",
+  stream_not_found: "not_found",
+  stream_replaced: "not_found",
+  stream_exists: "already_exists",
+  below_log_start: "out_of_range",
+  past_end: "out_of_range",
+  limit: "resource_exhausted",
+  disk_full: "resource_exhausted",
+  not_ready: "unavailable",
+  damaged: "data_loss",
+  not_built: "unimplemented",
+};
+
+/** A limit and by how much it was passed. The name ends in its unit. */
+export interface LimitFacts {
+  readonly name: string;
+  readonly value: number;
+  readonly actual?: number;
+}
+
+/** The typed part of a refusal: what a program reads. Positions are exclusive ends, times milliseconds. */
+export interface ErrorFacts {
+  readonly stream?: string;
+  readonly streamId?: number;
+  readonly logStart?: number;
+  readonly nextOffset?: number;
+  /** Path of the request's field, in proto names. */
+  readonly field?: string;
+  readonly limit?: LimitFacts;
+  readonly retryAfterMs?: number;
+  /** What became of an append; absent: the error is not about one, or it surely did nothing. */
+  readonly fate?: "nothing_written" | "unknown";
+}
+
+/** The words of a refusal. `what` and `why` become the message, `todo` goes beside it. */
+export interface ErrorWords {
+  readonly what: string;
+  readonly why: string;
+  readonly todo: string;
+}
+
+/** A refusal: someone asked for what cannot be done. Never a bug of ours, so never logged with a stack. */
+export class TailraceError extends Error {
+  override readonly name = "TailraceError";
+  readonly code: ErrorCode;
+  readonly reason: Reason;
+  readonly todo: string;
+  readonly facts: ErrorFacts;
+
+  constructor(reason: Reason, words: ErrorWords, facts: ErrorFacts = {}) {
+    super(`${words.what}: ${words.why}`);
+    this.code = codes[reason];
+    this.reason = reason;
+    this.todo = words.todo;
+    this.facts = facts;
+  }
+}
+
+/** A field of a request is wrong: `field` is its path in proto names, `why` completes "FIELD ...". */
+export function invalidField(field: string, why: string, todo: string): TailraceError {
+  return new TailraceError("invalid_field", { what: `Invalid ${field}`, why, todo }, { field });
+}
+
+/** A limit was passed; the message names the limit and its value, as every refusal by a limit must. */
+export function limitPassed(what: string, limit: LimitFacts, todo: string, facts: ErrorFacts = {}): TailraceError {
+  const met = limit.actual === undefined ? "" : `, not ${limit.actual}`;
+  const why = `the limit ${limit.name} is ${limit.value}${met}`;
+  return new TailraceError("limit", { what, why, todo }, { ...facts, limit });
+}

@@ -1,0 +1,145 @@
+/**
+ * What the rest of a node sees of streams: the door that `server/` calls through.
+ * Positions are numbers below 2^53, ends exclusive, times microseconds since 1970.
+ * @module
+ */
+
+/** Settings of a stream, all filled. */
+export interface StreamSettings {
+  /** A segment ends at this many bytes: 1 MiB to 1 GiB. */
+  readonly segmentMaxBytes: number;
+  /** A segment ends at this age, seconds: 60 to 31,622,400. */
+  readonly segmentMaxAgeS: number;
+}
+
+/** What an append is told when its batch is committed. With the stream's id it is a receipt. */
+export interface Receipt {
+  readonly streamId: number;
+  /** Offset of the batch's first record. */
+  readonly startOffset: number;
+  /** Offset after its last record. */
+  readonly nextOffset: number;
+  /** Position of the batch in its log. */
+  readonly index: number;
+  readonly appendTimeMicros: number;
+  /** Stands for the whole log up to and with this batch: 32 bytes. */
+  readonly digest: Uint8Array;
+}
+
+/** A batch as it is stored. `header` (128 bytes) and `payload` are views that the reader may keep. */
+export interface StoredBatch {
+  /** `BatchKind` number: 0 records, above that control batches. */
+  readonly kind: number;
+  readonly codec: number;
+  readonly index: number;
+  readonly baseOffset: number;
+  /** Number of records, 0 in control batches. */
+  readonly recordCount: number;
+  readonly term: number;
+  readonly appendTimeMicros: number;
+  readonly digest: Uint8Array;
+  readonly header: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** A stored batch, and which of its records were asked for. */
+export interface BatchSlice {
+  readonly batch: StoredBatch;
+  /** First records to leave out. */
+  readonly skip: number;
+  /** Records to take after those, at least 1; 0 in control batches. */
+  readonly take: number;
+}
+
+/** What to read. */
+export interface ReadRequest {
+  /** First offset wanted: from log start to the high watermark, both included. */
+  readonly startOffset: number;
+  /** Do not read at or beyond this offset. */
+  readonly endOffset?: number;
+  /** At most this many records. */
+  readonly maxRecords?: number;
+  /** Soft limit, bytes of stored batches; one batch comes whatever its size. */
+  readonly maxBytes: number;
+  /** Whether control batches come too. */
+  readonly controlBatches: boolean;
+}
+
+/** Committed batches in order, and where to go on. */
+export interface ReadResult {
+  readonly batches: readonly BatchSlice[];
+  /** Offset after the last record given, or where the read began if none. */
+  readonly nextOffset: number;
+}
+
+/** Where to start reading. */
+export type Start =
+  | { readonly at: "offset"; readonly offset: number }
+  | { readonly at: "time"; readonly micros: number }
+  | { readonly at: "earliest" }
+  | { readonly at: "latest" }
+  | { readonly at: "before_end"; readonly count: number };
+
+/** A stream and how it stands. */
+export interface StreamDescription {
+  readonly name: string;
+  readonly id: number;
+  readonly createdMicros: number;
+  readonly settings: StreamSettings;
+  readonly logStart: number;
+  readonly highWatermark: number;
+  /** Absent when no record is kept. */
+  readonly firstAppendTimeMicros?: number;
+  readonly lastAppendTimeMicros?: number;
+  readonly storedBytes: number;
+  readonly digest: Uint8Array;
+  readonly nextIndex: number;
+  readonly state: "normal" | "read_only" | "deleting";
+}
+
+/** One stream of this node. Every method throws `TailraceError` when the stream was deleted meanwhile. */
+export interface Stream {
+  readonly name: string;
+  readonly id: number;
+  readonly settings: StreamSettings;
+  /** First offset that readers are given. */
+  readonly logStart: number;
+  /** First offset not yet committed. */
+  readonly highWatermark: number;
+  /** True once it was deleted. */
+  readonly deleted: boolean;
+  /**
+   * Appends one batch, atomically; resolves when it is durable and committed. Batches of one stream are taken in the
+   * order of the calls.
+   * @param payload A serialized `tailrace.v1.Records`. It is checked and stored as it is; must not change until then.
+   */
+  append(payload: Uint8Array): Promise<Receipt>;
+  /** Reads committed batches once; waits for nothing. Throws `below_log_start` and `past_end`. */
+  read(request: ReadRequest): Promise<ReadResult>;
+  /** The offset at which reading from `start` begins. Throws `below_log_start` and `past_end`. */
+  resolve(start: Start): Promise<number>;
+  /** Calls `listener` after each move of the high watermark and at deletion, until the returned function is called. */
+  watch(listener: () => void): () => void;
+  describe(): Promise<StreamDescription>;
+}
+
+/** A page of streams in the order of their names' bytes. */
+export interface StreamPage {
+  readonly streams: readonly Stream[];
+  /** Ask for the page after this name; absent: this was the last. */
+  readonly next?: string;
+}
+
+/** All streams of a node. Names are checked here; system streams can be read, not written, created or deleted. */
+export interface Streams {
+  /** Throws `stream_not_found`, or `stream_replaced` when `streamId` is given and the name is another stream now. */
+  get(name: string, streamId?: number): Stream;
+  /** The stream to append to: made with default settings where the node creates on append. */
+  getForAppend(name: string, streamId?: number): Promise<Stream>;
+  /** Again with the same settings is no error. Absent settings are the node's defaults. Throws `stream_exists`. */
+  create(name: string, settings: Partial<StreamSettings>): Promise<{ stream: Stream; created: boolean }>;
+  /** Gives the id of what was deleted. */
+  delete(name: string, streamId?: number): Promise<number>;
+  /** Streams whose names begin with `prefix` (empty: all but the system's), after the name `after`. */
+  list(request: { prefix: string; after?: string; limit: number }): StreamPage;
+}

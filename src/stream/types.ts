@@ -3,6 +3,7 @@
  * Positions are numbers below 2^53, ends exclusive, times microseconds since 1970.
  * @module
  */
+import type { StoredBatch } from "../base/batch.ts";
 
 /** Settings of a stream, all filled. */
 export interface StreamSettings {
@@ -24,22 +25,6 @@ export interface Receipt {
   readonly appendTimeMicros: number;
   /** Stands for the whole log up to and with this batch: 32 bytes. */
   readonly digest: Uint8Array;
-}
-
-/** A batch as it is stored. `header` (128 bytes) and `payload` are views that the reader may keep. */
-export interface StoredBatch {
-  /** `BatchKind` number: 0 records, above that control batches. */
-  readonly kind: number;
-  readonly codec: number;
-  readonly index: number;
-  readonly baseOffset: number;
-  /** Number of records, 0 in control batches. */
-  readonly recordCount: number;
-  readonly term: number;
-  readonly appendTimeMicros: number;
-  readonly digest: Uint8Array;
-  readonly header: Uint8Array;
-  readonly payload: Uint8Array;
 }
 
 /** A stored batch, and which of its records were asked for. */

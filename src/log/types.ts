@@ -1,0 +1,191 @@
+/**
+ * The door to `log/`: what one group's log and a data folder of them do for the layers above.
+ * Indexes and offsets are numbers below 2^53, ends exclusive, times microseconds since 1970.
+ * @module
+ */
+import type { BatchHeader, BatchKind, StoredBatch } from "../base/batch.ts";
+
+/** A copy of a group's log on one disk. */
+export interface Replica {
+  /** 16 bytes. */
+  readonly diskId: Uint8Array;
+  /** How often this group's log was lost on that disk. */
+  readonly life: number;
+}
+
+/** A place between two batches, and what is known of the one before it. */
+export interface LogPosition {
+  /** Index of the next batch. */
+  readonly index: number;
+  /** Offset of the next record. */
+  readonly offset: number;
+  /** Append time of the batch before; 0 at the beginning. */
+  readonly appendTimeMicros: number;
+  /** Term of the batch before. */
+  readonly term: number;
+  /** Digest of the batch before: 32 bytes, zeros at the beginning. */
+  readonly digest: Uint8Array;
+}
+
+/** The term that a group is in, and whom this replica gave its vote in it. */
+export interface Vote {
+  readonly term: number;
+  readonly votedFor?: Replica;
+}
+
+/** A batch to append; index, offset, time, term and digest are stamped when its round is taken. */
+export interface NewBatch {
+  readonly kind: BatchKind;
+  /** Stored as it is; must not change until the append is settled. */
+  readonly payload: Uint8Array;
+  /** Number of records; 0 for control batches. */
+  readonly recordCount: number;
+  /** For a leader change: the term that it begins, made durable as a vote for itself in the same frame (B16). */
+  readonly begins?: Required<Vote>;
+}
+
+/** A batch that is durable. */
+export interface AppendedBatch {
+  readonly index: number;
+  readonly baseOffset: number;
+  readonly nextOffset: number;
+  readonly appendTimeMicros: number;
+  readonly term: number;
+  readonly digest: Uint8Array;
+}
+
+/** What to read: whole batches from a place on, in order, below `belowIndex`. */
+export interface LogReadRequest {
+  /** An index: the batch there first. An offset: the first batch at or after it, or the one that holds it. */
+  readonly from: { readonly index: number } | { readonly offset: number };
+  readonly belowIndex: number;
+  /** Soft limit, bytes of whole batches; one batch comes whatever its size. */
+  readonly maxBytes: number;
+}
+
+/** When the log writes a checkpoint and begins a segment with it. */
+export interface SegmentLimits {
+  readonly maxBytes: number;
+  readonly maxAgeMicros: number;
+}
+
+/** The log of one group. */
+export interface GroupLog {
+  readonly group: number;
+  /** First batch and offset that the files begin with. */
+  readonly base: { readonly index: number; readonly offset: number };
+  /** What is durable ends here. */
+  readonly durableEnd: LogPosition;
+  /** First batch and offset not known to be committed. */
+  readonly commit: { readonly index: number; readonly offset: number };
+  /** Newest term that is durable here, and the vote in it. */
+  readonly vote: Vote;
+  /** Bytes of all its batches, headers included, whether in segments or only in the journal. */
+  readonly storedBytes: number;
+  /** Set once before the first append: when segments end, and what the next checkpoint says after its first 40 bytes. */
+  rollBy(limits: SegmentLimits, checkpointState: () => Uint8Array): void;
+  /**
+   * Appends a batch; resolves when it is durable. Batches are stamped in the order of the calls.
+   * @throws {NoRoomError} Nothing was written: no room. @throws {TailraceError} `limit`: too much waits already.
+   */
+  append(batch: NewBatch): Promise<AppendedBatch>;
+  /** All below `index` is committed; never goes back, never beyond what is durable. */
+  setCommit(index: number): void;
+  /** Calls `listener` after each move of the durable end, until the returned function is called. */
+  onDurable(listener: () => void): () => void;
+  /** Calls `listener` after each move of the commit index, until the returned function is called. */
+  onCommit(listener: () => void): () => void;
+  /** Reads batches, checksums checked. @throws {TailraceError} `damaged`. */
+  read(request: LogReadRequest): Promise<StoredBatch[]>;
+  /** The place of the first batch below `belowIndex` with an append time at or after `micros`, else the end there. */
+  findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }>;
+  /** The newest checkpoint that is durable. */
+  lastCheckpoint(): Promise<StoredBatch>;
+  /** Headers of the durable batches from `index` on, in order. */
+  headers(index: number): AsyncIterable<BatchHeader>;
+}
+
+/** What a group is made from. */
+export interface NewGroup {
+  readonly group: number;
+  /** What batch 0, a checkpoint of term 0, says after its first 40 bytes. */
+  readonly checkpointState: Uint8Array;
+  /** Offset of the first record. */
+  readonly startOffset: number;
+  /** Append time of batch 0. */
+  readonly appendTimeMicros: number;
+  /** Opaque, at most 512 bytes, kept with the group: its voters. */
+  readonly note: Uint8Array;
+}
+
+/** What a start found, for the one line that tells of it. */
+export interface RecoveryReport {
+  /** A new folder was made, the last stop was clean, or it was not. */
+  readonly kind: "created" | "clean" | "recovered";
+  readonly groups: number;
+  /** Batches that only the journal holds. */
+  readonly tailBatches: number;
+  /** Bytes above the marks that were kept, written again and synced. */
+  readonly keptBytes: number;
+  /** Bytes of torn writes that were cut off. */
+  readonly cutBytes: number;
+  /** Batches of the journal that followed nothing and were dropped. */
+  readonly droppedBatches: number;
+  readonly durationMs: number;
+}
+
+/** Syncs since the start by what they were for; together they are all that the log asked of the disk. */
+export interface SyncCounts {
+  /** Frames of the journal. */
+  journal: number;
+  /** Zero-filling of the journal ahead of its head, and making its files. */
+  journalFill: number;
+  /** Tails and large rounds written to segments. */
+  flush: number;
+  /** Sealing of segments. */
+  seal: number;
+  /** Folders. */
+  folder: number;
+  /** Recovery, and the folder's own small files. */
+  other: number;
+}
+
+/** Counters of a data folder since its start. */
+export interface LogMetrics {
+  readonly syncs: SyncCounts;
+  readonly frames: number;
+  readonly frameBytes: number;
+  readonly flushes: number;
+  readonly flushBytes: number;
+  /** Bytes of batches that went to segments without being journaled. */
+  readonly directBytes: number;
+  readonly appendedBatches: number;
+  readonly appendedBytes: number;
+  /** Bytes of appends that wait to be written. */
+  readonly gatheredBytes: number;
+  /** Bytes of batches that only the journal holds. */
+  readonly tailBytes: number;
+  readonly ringBytesUsed: number;
+  readonly ringBytesMax: number;
+  readonly ringEmptied: number;
+}
+
+/** All logs of one node, with the journal that they share. */
+export interface DataFolder {
+  readonly nodeId: string;
+  /** 16 bytes. */
+  readonly diskId: Uint8Array;
+  readonly report: RecoveryReport;
+  readonly metrics: LogMetrics;
+  /** Settles with the error when a write or sync failed for good: nothing more is acknowledged, the node must end. */
+  readonly failed: Promise<Error>;
+  /** Groups that are here. */
+  groups(): Iterable<number>;
+  log(group: number): GroupLog | undefined;
+  /** Makes a group. Its log takes appends at once; they share a frame with its making. `made` resolves when durable. */
+  create(group: NewGroup): { log: GroupLog; made: Promise<void> };
+  /** Ends a group for ever: resolves when that is durable; then its files are moved aside and dropped. */
+  remove(group: number): Promise<void>;
+  /** Waits for what was appended, writes the clean stop, gives the lock back. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,79 @@
+/**
+ * The lock of a data folder: two nodes that wrote one journal would each be the other's damage.
+ * - Linux: `flock` on the file `lock` in the folder, taken by the program of that name on our descriptor, since no
+ *   runtime has the call. The lock is the open file's: it stays with our descriptor when the program has ended, and
+ *   goes with our process, however that ends.
+ * - Elsewhere (macOS has no such program): a file with process id and start time (pid-lock.ts).
+ * - Two nodes in one process exclude each other too, by a set of the folders held.
+ * @module
+ */
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { DiskError } from "../base/disk-errors.ts";
+import type { FolderLock } from "./disk.ts";
+import { takePidLock } from "./pid-lock.ts";
+import { codeOf, diskFailure } from "./system-errors.ts";
+
+/** Name of the lock's file in its folder. */
+export const lockFileName = "lock";
+
+const heldHere = new Set<string>();
+
+/** See `Disk.lock`. */
+export async function lockFolder(path: string): Promise<FolderLock | undefined> {
+  const folder = await fs.promises.realpath(path).catch((error) => {
+    throw diskFailure("Cannot lock the folder", path, error);
+  });
+  if (heldHere.has(folder)) return undefined;
+  heldHere.add(folder);
+  try {
+    const take = process.platform === "linux" ? takeFlock : takePidLock;
+    const lock = await take(`${folder}/${lockFileName}`);
+    if (lock === undefined) {
+      heldHere.delete(folder);
+      return undefined;
+    }
+    return {
+      async release() {
+        await lock.release();
+        heldHere.delete(folder);
+      },
+    };
+  } catch (error) {
+    heldHere.delete(folder);
+    throw error;
+  }
+}
+
+async function takeFlock(path: string): Promise<FolderLock | undefined> {
+  const file = await fs.promises.open(path, fs.constants.O_RDWR | fs.constants.O_CREAT).catch((error) => {
+    throw diskFailure("Cannot open the lock", path, error);
+  });
+  try {
+    if (await flockTaken(path, file.fd)) return { release: () => file.close() };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return undefined;
+}
+
+/** Exit status of `flock -n` when somebody else has the lock. */
+const flockHeld = 1;
+
+function flockTaken(path: string, fd: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("flock", ["-n", "-x", "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
+    child.once("error", (error) => {
+      const code = codeOf(error);
+      const why = code === "ENOENT" ? "the program flock is not there; install util-linux or busybox" : error.message;
+      reject(new DiskError(`Cannot lock ${path}: ${why}`, code));
+    });
+    child.once("exit", (status, signal) => {
+      if (status === 0) resolve(true);
+      else if (status === flockHeld) resolve(false);
+      else reject(new DiskError(`Cannot lock ${path}: flock ended with ${status ?? signal}`));
+    });
+  });
+}

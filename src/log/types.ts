@@ -42,6 +42,11 @@ export interface NewBatch {
   readonly recordCount: number;
   /** For a leader change: the term that it begins, made durable as a vote for itself in the same frame (B16). */
   readonly begins?: Required<Vote>;
+  /**
+   * Called synchronously when the batch is stamped, before anything is stamped after it: so a checkpoint's state can
+   * count exactly what comes before it. A refusal takes the stamp back.
+   */
+  readonly stamped?: (index: number, appendTimeMicros: number) => void;
 }
 
 /** A batch that is durable. */

@@ -13,7 +13,7 @@ const headerNameTag = 0x0a;
 const headerValueTag = 0x12;
 
 /** Up to here a loop copies faster than making a view for `set` does. */
-const loopCopyMaxBytes = 48;
+const loopCopyMaxBytes = 80;
 
 const noBytes = new Uint8Array(0);
 

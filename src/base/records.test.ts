@@ -232,7 +232,9 @@ test("eachRecord(), recordValue() and recordHeader() agree with protobuf-es", ()
 
 test("RecordsWriter writes what protobuf-es reads, and begins again after take()", () => {
   const writer = new RecordsWriter(8);
-  const source = text("one\n\nthree has a value that is longer than a loop is used for, by far\n");
+  const source = text(
+    "one\n\nthree has a value that is longer than what the writer copies byte by byte, by far, for sure\n",
+  );
   writer.add(source, 0, 3);
   writer.add(source, 4, 4);
   writer.add(source, 5, source.length - 1, encodeHeader("tailrace-newline", text("none")));
@@ -242,7 +244,11 @@ test("RecordsWriter writes what protobuf-es reads, and begins again after take()
   writer.add(text("x".repeat(300)));
   assert.equal(checkRecords(first, limits, "batch"), 3);
   const values = fromBinary(RecordsSchema, first).records.map(({ value }) => new TextDecoder().decode(value));
-  assert.deepEqual(values, ["one", "", "three has a value that is longer than a loop is used for, by far"]);
+  assert.deepEqual(values, [
+    "one",
+    "",
+    "three has a value that is longer than what the writer copies byte by byte, by far, for sure",
+  ]);
   assert.deepEqual(fromBinary(RecordsSchema, first).records[2]?.headers[0]?.name, "tailrace-newline");
   assert.deepEqual(
     writer.take(),

@@ -216,16 +216,19 @@ function skipOther(bytes: Uint8Array, at: number, end: number, knownMax: number)
   }
 }
 
-/** Where a length that begins at `at` ends, or -1 if it is malformed. Most take a byte, so that comes first. */
+/** Where a length that begins at `at` ends, or -1 if it is malformed. Most take a byte or two, so those come first. */
 function skipLength(bytes: Uint8Array, at: number, end: number): number {
   if (at < end && (bytes[at] ?? 0x80) < 0x80) return at + 1;
+  if (at + 1 < end && (bytes[at + 1] ?? 0x80) < 0x80) return at + 2;
   const lengthEnd = varintEnd(bytes, at, end);
   return lengthEnd < 0 || varint32(bytes, at, lengthEnd) < 0 ? -1 : lengthEnd;
 }
 
 /** The length in `bytes[at, end)`, as `skipLength` found it. */
 function lengthBefore(bytes: Uint8Array, at: number, end: number): number {
-  return end === at + 1 ? (bytes[at] ?? 0) : varint32(bytes, at, end);
+  if (end === at + 1) return bytes[at] ?? 0;
+  if (end === at + 2) return ((bytes[at] ?? 0) & 0x7f) | ((bytes[at + 1] ?? 0) << 7);
+  return varint32(bytes, at, end);
 }
 
 /** Where the record whose tag is at `at` ends. */

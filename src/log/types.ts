@@ -87,8 +87,11 @@ export interface GroupLog {
   readonly vote: Vote;
   /** Bytes of all its batches, headers included, whether in segments or only in the journal. */
   readonly storedBytes: number;
-  /** Set once before the first append: when segments end, and what the next checkpoint says after its first 40 bytes. */
-  rollBy(limits: SegmentLimits, checkpointState: () => Uint8Array): void;
+  /**
+   * Set once before the first append: when segments end, and what a checkpoint stamped at `index` says after its first
+   * 40 bytes; batches that were stamped at or above `index` before were refused.
+   */
+  rollBy(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void;
   /**
    * Appends a batch; resolves when it is durable. Batches are stamped in the order of the calls.
    * @throws {NoRoomError} Nothing was written: no room. @throws {TailraceError} `limit`: too much waits already.

@@ -1,0 +1,85 @@
+/**
+ * The one door through which `stream/` sees logs, whether their node is alone (`lone.ts`) or one of a cluster.
+ * Positions are numbers below 2^53, ends exclusive, times microseconds since 1970.
+ * @module
+ */
+import type { BatchKind, StoredBatch } from "../base/batch.ts";
+import type { AppendedBatch, LogPosition, LogReadRequest } from "../log/types.ts";
+import type { StoredCatalogue, StoredCreation } from "../wire/catalogue.ts";
+import type { StoredSettings } from "../wire/checkpoint.ts";
+
+export type { AppendedBatch, LogPosition, LogReadRequest } from "../log/types.ts";
+
+/** A batch to append. */
+export interface LogBatch {
+  readonly kind: BatchKind;
+  /** Stored as it is; must not change until the append is settled. */
+  readonly payload: Uint8Array;
+  /** Number of records; 0 in control batches. */
+  readonly recordCount: number;
+  /** Called synchronously when its place is settled, before anything after it is placed; a refusal takes it back. */
+  readonly stamped?: (index: number, appendTimeMicros: number) => void;
+}
+
+/** The log of one group. */
+export interface LogDoor {
+  readonly group: number;
+  /** What is committed ends here. */
+  readonly commit: LogPosition;
+  /** Bytes of all its batches, headers included. */
+  readonly storedBytes: number;
+  /**
+   * Appends a batch; resolves when it is durable and committed. Batches are taken in the order of the calls.
+   * @throws {NoRoomError} Nothing was written: no room.
+   * @throws {TailraceError} `limit`: too much waits already. `not_built`: the log is not one that this version leads.
+   */
+  append(batch: LogBatch): Promise<AppendedBatch>;
+  /** Reads whole batches in order. Asking beyond `commit` is the caller's mistake. */
+  read(request: LogReadRequest): Promise<StoredBatch[]>;
+  /** The place of the first committed batch with an append time at or after `micros`, else the end of them. */
+  findTime(micros: number): Promise<{ index: number; offset: number }>;
+  /** The newest checkpoint, and what it says of the stream. */
+  lastCheckpoint(): Promise<{ readonly index: number; readonly part: StreamPart }>;
+  /** Calls `listener` after each move of `commit`, until the returned function is called. */
+  onCommit(listener: () => void): () => void;
+}
+
+/** The stream's part of a checkpoint; replication adds its own. */
+export interface StreamPart {
+  readonly name: string;
+  readonly settings: StoredSettings;
+  /** First offset that readers are given. */
+  readonly logStart: number;
+  /** Of `_meta` only. */
+  readonly catalogue?: StoredCatalogue;
+}
+
+/** Whose log it is: asked, synchronously, whenever a checkpoint is written. */
+export interface LogOwner {
+  /** The settings in force, and for a checkpoint at `index` the rest of the state that all before it determined. */
+  checkpointPart(index: number): StreamPart;
+}
+
+/** A group to make: what its creation said, and when that was. */
+export interface NewLog {
+  readonly group: number;
+  readonly creation: StoredCreation;
+  readonly appendTimeMicros: number;
+}
+
+/** The logs of this node. */
+export interface LogDoors {
+  /** Groups that are here. */
+  groups(): Iterable<number>;
+  /** The log of a group that is here. */
+  open(group: number, owner: LogOwner): LogDoor | undefined;
+  /** What to say at the creation of a stream whose voters this node chooses. */
+  describeNew(part: StreamPart, startOffset: number): StoredCreation;
+  /**
+   * Makes a group. Its log takes appends at once, in one write with its making. `made` resolves when it is durable;
+   * when it rejects there is no such group, and it may be made again.
+   */
+  create(log: NewLog, owner: LogOwner): { door: LogDoor; made: Promise<void> };
+  /** Ends a group for ever: resolves when that is durable. */
+  remove(group: number): Promise<void>;
+}

@@ -1,0 +1,253 @@
+/**
+ * Logs of a node that is the only voter of all its groups: what is durable is committed.
+ * - After a start nothing is lost: all that was recovered is committed at once.
+ * - A group takes a new term with its first append after a start: the leader change goes before that append, in one
+ *   write with it (B16). So a start writes nothing for the thousands of groups that nobody appends to.
+ * - Appends wait here until that leader change is durable, except those that came before it was sent: else a refused
+ *   leader change could be followed by batches of a term that this replica does not lead.
+ * Elsewhere: the past of a log that is led (`log-past.ts`), the door itself (`log-door.ts`).
+ * @module
+ */
+import { BatchKind, type StoredBatch } from "../base/batch.ts";
+import { limitPassed } from "../base/errors.ts";
+import { type Limits, limitName } from "../base/limits.ts";
+import type { DataFolder, GroupLog } from "../log/types.ts";
+import type { StoredCreation } from "../wire/catalogue.ts";
+import {
+  checkpointPrefixBytes,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  encodeLeaderChange,
+  encodeVoters,
+} from "../wire/checkpoint.ts";
+import type {
+  AppendedBatch,
+  LogBatch,
+  LogDoor,
+  LogDoors,
+  LogOwner,
+  LogPosition,
+  LogReadRequest,
+  NewLog,
+  StreamPart,
+} from "./log-door.ts";
+import { decodeStoredCheckpoint, type LogPast, pastOfCheckpoint, readPast } from "./log-past.ts";
+
+/** The logs of a data folder whose node is alone. */
+export function loneLogs(folder: DataFolder, limits: Limits): LogDoors {
+  return new LoneLogs(folder, limits.appendQueueMaxBytes);
+}
+
+/** What the logs of one node share. */
+interface LoneNode {
+  readonly diskId: Uint8Array;
+  readonly waitingMaxBytes: number;
+  /** Bytes of appends that wait for a leader change, all groups. */
+  waitingBytes: number;
+}
+
+class LoneLogs implements LogDoors {
+  readonly #folder: DataFolder;
+  readonly #node: LoneNode;
+
+  constructor(folder: DataFolder, waitingMaxBytes: number) {
+    this.#folder = folder;
+    this.#node = { diskId: folder.diskId, waitingMaxBytes, waitingBytes: 0 };
+  }
+
+  groups(): Iterable<number> {
+    return this.#folder.groups();
+  }
+
+  open(group: number, owner: LogOwner): LogDoor | undefined {
+    const log = this.#folder.log(group);
+    return log === undefined ? undefined : new LoneLog(log, owner, this.#node);
+  }
+
+  describeNew(part: StreamPart, startOffset: number): StoredCreation {
+    const voters = [{ diskId: this.#node.diskId, life: 0 }];
+    const state = encodeCheckpoint({ ...part, voters, termStarts: [] });
+    // Term and digest of the batch before batch 0 are zeros.
+    const checkpoint = new Uint8Array(checkpointPrefixBytes + state.length);
+    checkpoint.set(state, checkpointPrefixBytes);
+    return { name: part.name, startOffset, checkpoint };
+  }
+
+  create({ group, creation, appendTimeMicros }: NewLog, owner: LogOwner): { door: LogDoor; made: Promise<void> } {
+    const checkpointState = creation.checkpoint.subarray(checkpointPrefixBytes);
+    const checkpoint = decodeCheckpoint(checkpointState);
+    const past = pastOfCheckpoint(group, checkpoint, this.#node.diskId);
+    const { log, made } = this.#folder.create({
+      group,
+      checkpointState,
+      startOffset: creation.startOffset,
+      appendTimeMicros,
+      note: encodeVoters(checkpoint.voters),
+    });
+    return { door: new LoneLog(log, owner, this.#node, past), made };
+  }
+
+  remove(group: number): Promise<void> {
+    return this.#folder.remove(group);
+  }
+}
+
+/** How far a log is on its way to appending. */
+type Phase =
+  /** Nobody appended since the start. */
+  | "asleep"
+  /** Its past is being read: the next checkpoint has to tell of it. */
+  | "preparing"
+  /** The next append takes a new term. */
+  | "prepared"
+  /** The leader change is on its way. */
+  | "beginning"
+  /** This node leads; appends go straight to the log. */
+  | "leading";
+
+interface WaitingAppend {
+  readonly batch: LogBatch;
+  readonly resolve: (appended: Promise<AppendedBatch>) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+class LoneLog implements LogDoor {
+  readonly #log: GroupLog;
+  readonly #owner: LogOwner;
+  readonly #node: LoneNode;
+  #phase: Phase = "asleep";
+  #past: LogPast | undefined;
+  #waiting: WaitingAppend[] = [];
+
+  constructor(log: GroupLog, owner: LogOwner, node: LoneNode, past?: LogPast) {
+    this.#log = log;
+    this.#owner = owner;
+    this.#node = node;
+    if (past !== undefined) this.#prepared(past);
+    log.setCommit(log.durableEnd.index);
+    log.onDurable(() => log.setCommit(log.durableEnd.index));
+  }
+
+  get group(): number {
+    return this.#log.group;
+  }
+
+  get commit(): LogPosition {
+    return this.#log.durableEnd;
+  }
+
+  get storedBytes(): number {
+    return this.#log.storedBytes;
+  }
+
+  append(batch: LogBatch): Promise<AppendedBatch> {
+    if (this.#phase === "leading") return this.#log.append(batch);
+    return new Promise((resolve, reject) => {
+      const { waitingBytes, waitingMaxBytes } = this.#node;
+      if (waitingBytes + batch.payload.length > waitingMaxBytes) {
+        const limit = { name: limitName("appendQueueMaxBytes"), value: waitingMaxBytes };
+        const todo = "Wait until earlier appends are answered, then send it again";
+        reject(limitPassed("Cannot take the append now", limit, todo, { fate: "nothing_written" }));
+        return;
+      }
+      this.#node.waitingBytes += batch.payload.length;
+      this.#waiting.push({ batch, resolve, reject });
+      this.#advance();
+    });
+  }
+
+  read(request: LogReadRequest): Promise<StoredBatch[]> {
+    return this.#log.read(request);
+  }
+
+  findTime(micros: number): Promise<{ index: number; offset: number }> {
+    return this.#log.findTime(micros, this.commit.index);
+  }
+
+  async lastCheckpoint(): Promise<{ index: number; part: StreamPart }> {
+    const batch = await this.#log.lastCheckpoint();
+    return { index: batch.index, part: decodeStoredCheckpoint(batch) };
+  }
+
+  onCommit(listener: () => void): () => void {
+    return this.#log.onCommit(listener);
+  }
+
+  #advance(): void {
+    if (this.#waiting.length === 0) return;
+    switch (this.#phase) {
+      case "asleep":
+        void this.#prepare();
+        return;
+      case "preparing":
+      case "beginning":
+        return;
+      case "prepared":
+        this.#begin();
+        return;
+      case "leading":
+        this.#release();
+        return;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    this.#phase = "preparing";
+    try {
+      this.#prepared(await readPast(this.#log, this.#node.diskId));
+    } catch (error) {
+      this.#phase = "asleep";
+      for (const { reject } of this.#takeWaiting()) reject(error);
+    }
+    this.#advance();
+  }
+
+  #prepared(past: LogPast): void {
+    this.#past = past;
+    this.#phase = "prepared";
+    this.#log.rollBy(past.limits, (index) => {
+      past.termStarts = past.termStarts.filter((start) => start.index < index);
+      const { voters, termStarts } = past;
+      return encodeCheckpoint({ ...this.#owner.checkpointPart(index), voters, termStarts });
+    });
+  }
+
+  /** Sends the leader change, and behind it, so that they share its write, all that waits. */
+  #begin(): void {
+    const past = this.#past;
+    if (past === undefined) return;
+    this.#phase = "beginning";
+    const term = Math.max(this.#log.vote.term, this.#log.durableEnd.term) + 1;
+    const change = this.#log.append({
+      kind: BatchKind.leaderChange,
+      payload: encodeLeaderChange(past.self),
+      recordCount: 0,
+      begins: { term, votedFor: past.self },
+      stamped: (index) => past.termStarts.push({ term, index }),
+    });
+    this.#release();
+    change.then(
+      () => {
+        this.#phase = "leading";
+        this.#advance();
+      },
+      () => {
+        // Who waited behind it was refused with it. The next one tries again.
+        past.termStarts = past.termStarts.filter((start) => start.term !== term);
+        this.#phase = "prepared";
+        this.#advance();
+      },
+    );
+  }
+
+  #release(): void {
+    for (const { batch, resolve } of this.#takeWaiting()) resolve(this.#log.append(batch));
+  }
+
+  #takeWaiting(): WaitingAppend[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { batch } of waiting) this.#node.waitingBytes -= batch.payload.length;
+    return waiting;
+  }
+}

@@ -1,0 +1,363 @@
+/**
+ * A data folder in memory: stands in for `log/` in tests of what is above it. Frames are written one at a time, each a
+ * turn of the event loop after what it holds was gathered, and are kept for the test to look at; a frame can be held
+ * back or refused for want of room, and the folder can be opened again with what was durable.
+ */
+import { createHash } from "node:crypto";
+import { BatchKind, type StoredBatch } from "../../src/base/batch.ts";
+import { NoRoomError } from "../../src/base/disk-errors.ts";
+import type {
+  AppendedBatch,
+  DataFolder,
+  GroupLog,
+  LogMetrics,
+  LogPosition,
+  LogReadRequest,
+  NewBatch,
+  NewGroup,
+  RecoveryReport,
+  SegmentLimits,
+  Vote,
+} from "../../src/log/types.ts";
+
+/** What a frame says, as a test reads it: `made 3`, `vote 3 term 1`, `batch 3.2 records`. */
+export type Frame = readonly string[];
+
+interface Gathered {
+  readonly log: MemoryLog;
+  /** Absent: the group's making. */
+  readonly batch?: NewBatch;
+  readonly resolve: (appended: AppendedBatch | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Stored {
+  readonly batches: StoredBatch[];
+  vote: Vote;
+}
+
+export class MemoryFolder implements DataFolder {
+  readonly nodeId = "node";
+  readonly diskId = new Uint8Array(16).fill(7);
+  readonly report: RecoveryReport;
+  readonly metrics = {} as LogMetrics;
+  readonly failed = new Promise<Error>(() => {});
+  readonly frames: Frame[] = [];
+  /** How many frames to refuse for want of room. */
+  refuse = 0;
+  /** Whether frames wait for `release`. */
+  hold = false;
+  nowMicros = 1_000_000;
+  readonly #stored: Map<number, Stored>;
+  readonly #logs = new Map<number, MemoryLog>();
+  #gathered: Gathered[] = [];
+  #writing = false;
+  #wake: (() => void) | undefined;
+
+  constructor(stored: Map<number, Stored> = new Map()) {
+    this.#stored = stored;
+    this.report = {
+      kind: stored.size === 0 ? "created" : "clean",
+      groups: stored.size,
+      tailBatches: 0,
+      keptBytes: 0,
+      cutBytes: 0,
+      droppedBatches: 0,
+      durationMs: 0,
+    };
+    for (const [group, { batches, vote }] of stored) {
+      this.#logs.set(group, new MemoryLog(group, this, [...batches], vote));
+    }
+  }
+
+  groups(): Iterable<number> {
+    return this.#logs.keys();
+  }
+
+  log(group: number): MemoryLog | undefined {
+    return this.#logs.get(group);
+  }
+
+  create({ group, checkpointState, startOffset, appendTimeMicros }: NewGroup): { log: GroupLog; made: Promise<void> } {
+    const log = new MemoryLog(group, this, [], { term: 0 });
+    log.makeFrom(checkpointState, startOffset, appendTimeMicros);
+    this.#logs.set(group, log);
+    const made = new Promise<AppendedBatch | undefined>((resolve, reject) =>
+      this.gather({ log, resolve, reject }),
+    ).then(
+      () => {},
+      (error) => {
+        this.#logs.delete(group);
+        throw error;
+      },
+    );
+    return { log, made };
+  }
+
+  async remove(group: number): Promise<void> {
+    this.#logs.delete(group);
+    this.#stored.delete(group);
+    this.frames.push([`gone ${group}`]);
+  }
+
+  async close(): Promise<void> {}
+
+  /** The folder after the process was killed: what was durable is there. */
+  reopen(): MemoryFolder {
+    return new MemoryFolder(new Map(this.#stored));
+  }
+
+  /** Lets held frames go. */
+  release(): void {
+    this.hold = false;
+    this.#wake?.();
+  }
+
+  gather(gathered: Gathered): void {
+    this.#gathered.push(gathered);
+    if (!this.#writing) void this.#write();
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true;
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#gathered.length > 0) {
+      const taken = this.#gathered;
+      this.#gathered = [];
+      const frame = this.#stamp(taken);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.hold) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      const logs = new Set(taken.map(({ log }) => log));
+      if (this.refuse > 0) {
+        this.refuse--;
+        for (const log of logs) log.takeBack();
+        for (const { reject } of taken) reject(new NoRoomError("no room"));
+        continue;
+      }
+      this.frames.push(frame.lines);
+      for (const log of logs) {
+        log.settle();
+        this.#stored.set(log.group, { batches: [...log.batches], vote: log.vote });
+      }
+      taken.forEach(({ resolve }, at) => {
+        resolve(frame.appended[at]);
+      });
+    }
+    this.#writing = false;
+  }
+
+  #stamp(taken: readonly Gathered[]): { lines: string[]; appended: (AppendedBatch | undefined)[] } {
+    const lines: string[] = [];
+    const appended = taken.map(({ log, batch }) => {
+      if (batch === undefined) {
+        lines.push(`made ${log.group}`);
+        return undefined;
+      }
+      if (batch.begins !== undefined) lines.push(`vote ${log.group} term ${batch.begins.term}`);
+      return log.stamp(batch, lines);
+    });
+    return { lines, appended };
+  }
+}
+
+const kindNames = Object.fromEntries(Object.entries(BatchKind).map(([name, kind]) => [kind, name]));
+const headerBytes = 128;
+
+export class MemoryLog implements GroupLog {
+  readonly group: number;
+  /** Durable batches first, then those that were stamped. */
+  readonly batches: StoredBatch[];
+  vote: Vote;
+  /** Reads of batches, to see what a test's subject costs. */
+  reads = 0;
+  #commitIndex = 0;
+  #durableCount: number;
+  #stampedVote: Vote | undefined;
+  #rolling: { limits: SegmentLimits; state: (index: number) => Uint8Array } | undefined;
+  readonly #folder: MemoryFolder;
+  readonly #durable = new Set<() => void>();
+  readonly #committed = new Set<() => void>();
+
+  constructor(group: number, folder: MemoryFolder, batches: StoredBatch[], vote: Vote) {
+    this.group = group;
+    this.#folder = folder;
+    this.batches = batches;
+    this.#durableCount = batches.length;
+    this.vote = vote;
+  }
+
+  get base(): { index: number; offset: number } {
+    return { index: 0, offset: this.batches[0]?.baseOffset ?? 0 };
+  }
+
+  get durableEnd(): LogPosition {
+    return positionAfter(this.batches, this.#durableCount);
+  }
+
+  get commit(): { index: number; offset: number } {
+    return positionAfter(this.batches, this.#commitIndex);
+  }
+
+  get storedBytes(): number {
+    return this.batches.slice(0, this.#durableCount).reduce((sum, batch) => sum + headerBytes + batch.payloadBytes, 0);
+  }
+
+  rollBy(limits: SegmentLimits, state: (index: number) => Uint8Array): void {
+    if (this.#rolling !== undefined) throw new Error("rollBy was called before");
+    this.#rolling = { limits, state };
+  }
+
+  append(batch: NewBatch): Promise<AppendedBatch> {
+    if (this.#rolling === undefined) throw new Error("rollBy was not called");
+    return new Promise((resolve, reject) => {
+      this.#folder.gather({
+        log: this,
+        batch,
+        resolve: (appended) => (appended === undefined ? reject(new Error("not stamped")) : resolve(appended)),
+        reject,
+      });
+    });
+  }
+
+  setCommit(index: number): void {
+    if (index > this.#durableCount) throw new Error("commit beyond what is durable");
+    if (index <= this.#commitIndex) return;
+    this.#commitIndex = index;
+    for (const listener of [...this.#committed]) listener();
+  }
+
+  onDurable(listener: () => void): () => void {
+    this.#durable.add(listener);
+    return () => this.#durable.delete(listener);
+  }
+
+  onCommit(listener: () => void): () => void {
+    this.#committed.add(listener);
+    return () => this.#committed.delete(listener);
+  }
+
+  async read({ from, belowIndex, maxBytes }: LogReadRequest): Promise<StoredBatch[]> {
+    this.reads++;
+    if (belowIndex > this.#durableCount) throw new Error("read beyond what is durable");
+    const isAtOrAfter = (batch: StoredBatch): boolean =>
+      "index" in from
+        ? batch.index >= from.index
+        : batch.baseOffset >= from.offset || batch.baseOffset + batch.recordCount > from.offset;
+    const found: StoredBatch[] = [];
+    let bytes = 0;
+    for (const batch of this.batches.slice(0, belowIndex)) {
+      if (!isAtOrAfter(batch)) continue;
+      bytes += headerBytes + batch.payloadBytes;
+      if (found.length > 0 && bytes > maxBytes) break;
+      found.push(batch);
+    }
+    await Promise.resolve();
+    return found;
+  }
+
+  async findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }> {
+    const found = this.batches.slice(0, belowIndex).find((batch) => batch.appendTimeMicros >= micros);
+    if (found !== undefined) return { index: found.index, offset: found.baseOffset };
+    const { index, offset } = positionAfter(this.batches, belowIndex);
+    return { index, offset };
+  }
+
+  async lastCheckpoint(): Promise<StoredBatch> {
+    const found = this.batches.slice(0, this.#durableCount).findLast(({ kind }) => kind === BatchKind.checkpoint);
+    if (found === undefined) throw new Error("a log begins with a checkpoint");
+    return found;
+  }
+
+  async *headers(index: number): AsyncIterable<StoredBatch> {
+    yield* this.batches.slice(index, this.#durableCount);
+  }
+
+  makeFrom(checkpointState: Uint8Array, startOffset: number, appendTimeMicros: number): void {
+    this.#put(BatchKind.checkpoint, withPrefix(checkpointState), 0, appendTimeMicros, 0, startOffset);
+  }
+
+  stamp(batch: NewBatch, lines: string[]): AppendedBatch {
+    if (batch.begins !== undefined) this.#stampedVote = batch.begins;
+    this.#folder.nowMicros += 1000;
+    if (this.#mustRoll()) {
+      const state = this.#rolling?.state(this.batches.length) ?? new Uint8Array();
+      this.#put(BatchKind.checkpoint, withPrefix(state), 0, this.#folder.nowMicros, this.#term());
+      lines.push(`batch ${this.group}.${this.batches.length - 1} checkpoint`);
+    }
+    const micros = this.#folder.nowMicros;
+    const stored = this.#put(batch.kind, batch.payload, batch.recordCount, micros, batch.begins?.term ?? this.#term());
+    lines.push(`batch ${this.group}.${stored.index} ${kindNames[stored.kind]}`);
+    batch.stamped?.(stored.index, micros);
+    return { ...stored, nextOffset: stored.baseOffset + stored.recordCount };
+  }
+
+  takeBack(): void {
+    this.batches.length = this.#durableCount;
+    this.#stampedVote = undefined;
+  }
+
+  settle(): void {
+    this.#durableCount = this.batches.length;
+    this.vote = this.#stampedVote ?? this.vote;
+    for (const listener of [...this.#durable]) listener();
+  }
+
+  #term(): number {
+    return Math.max(this.#stampedVote?.term ?? 0, this.batches.at(-1)?.term ?? 0);
+  }
+
+  #mustRoll(): boolean {
+    const from = this.batches.findLastIndex(({ kind }) => kind === BatchKind.checkpoint);
+    const segment = this.batches.slice(from);
+    const bytes = segment.reduce((sum, batch) => sum + headerBytes + batch.payloadBytes, 0);
+    return segment.length > 1 && bytes >= (this.#rolling?.limits.maxBytes ?? Number.POSITIVE_INFINITY);
+  }
+
+  #put(
+    kind: BatchKind,
+    payload: Uint8Array,
+    recordCount: number,
+    appendTimeMicros: number,
+    term: number,
+    baseOffset?: number,
+  ): StoredBatch {
+    const end = positionAfter(this.batches, this.batches.length);
+    const digest = createHash("sha256")
+      .update(end.digest)
+      .update(`${kind} ${term} ${appendTimeMicros}`)
+      .update(payload);
+    const batch: StoredBatch = {
+      kind,
+      codec: 0,
+      payloadBytes: payload.length,
+      group: this.group,
+      index: end.index,
+      baseOffset: baseOffset ?? end.offset,
+      recordCount,
+      term,
+      appendTimeMicros,
+      digest: new Uint8Array(digest.digest()),
+      header: new Uint8Array(headerBytes),
+      payload,
+    };
+    this.batches.push(batch);
+    return batch;
+  }
+}
+
+function withPrefix(state: Uint8Array): Uint8Array {
+  const payload = new Uint8Array(40 + state.length);
+  payload.set(state, 40);
+  return payload;
+}
+
+function positionAfter(batches: readonly StoredBatch[], count: number): LogPosition {
+  const last = batches[count - 1];
+  if (last === undefined) return { index: 0, offset: 0, appendTimeMicros: 0, term: 0, digest: new Uint8Array(32) };
+  const { appendTimeMicros, term, digest } = last;
+  return { index: last.index + 1, offset: last.baseOffset + last.recordCount, appendTimeMicros, term, digest };
+}

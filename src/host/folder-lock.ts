@@ -11,6 +11,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { DiskError } from "../base/disk-errors.ts";
 import type { FolderLock } from "./disk.ts";
+import { openDescriptor } from "./node-file.ts";
 import { takePidLock } from "./pid-lock.ts";
 import { codeOf, diskFailure } from "./system-errors.ts";
 
@@ -46,16 +47,16 @@ export async function lockFolder(path: string): Promise<FolderLock | undefined> 
 }
 
 async function takeFlock(path: string): Promise<FolderLock | undefined> {
-  const file = await fs.promises.open(path, fs.constants.O_RDWR | fs.constants.O_CREAT).catch((error) => {
+  const fd = await openDescriptor(path, fs.constants.O_RDWR | fs.constants.O_CREAT).catch((error) => {
     throw diskFailure("Cannot open the lock", path, error);
   });
   try {
-    if (await flockTaken(path, file.fd)) return { release: () => file.close() };
+    if (await flockTaken(path, fd)) return { release: async () => fs.closeSync(fd) };
   } catch (error) {
-    await file.close();
+    fs.closeSync(fd);
     throw error;
   }
-  await file.close();
+  fs.closeSync(fd);
   return undefined;
 }
 

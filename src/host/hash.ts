@@ -12,14 +12,39 @@ export interface Hash {
 /** zlib's CRC-32 (in Node's zlib from 20.15 on) and the runtime's SHA-256. */
 export const systemHash: Hash = {
   crc32: (bytes, start = 0) => zlib.crc32(bytes, start),
-  sha256Into(parts, into, at) {
+  // Of 260 bytes, a usual batch, Bun's own takes 0.3 us where its `crypto.hash` takes 0.6; of 64 KiB both take 45.
+  sha256Into: typeof Bun === "undefined" ? nodeSha256Into : bunSha256Into(Bun.SHA256),
+};
+
+function nodeSha256Into(parts: readonly Uint8Array[], into: Uint8Array, at: number): void {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) {
+    into.set(crypto.hash("sha256", only, "buffer"), at);
+    return;
+  }
+  const hash = crypto.createHash("sha256");
+  for (const part of parts) hash.update(part);
+  into.set(hash.digest(), at);
+}
+
+/** Bun's hash, with which a digest lands in memory that is there already. */
+interface BunSha256 {
+  new (): { update(bytes: Uint8Array): unknown; digest(into: Uint8Array): Uint8Array };
+  hash(bytes: Uint8Array, into: Uint8Array): Uint8Array;
+}
+
+declare const Bun: { readonly SHA256: BunSha256 } | undefined;
+
+function bunSha256Into(Sha256: BunSha256): Hash["sha256Into"] {
+  return (parts, into, at) => {
+    const digest = into.subarray(at, at + 32);
     const [only] = parts;
     if (parts.length === 1 && only !== undefined) {
-      into.set(crypto.hash("sha256", only, "buffer"), at);
+      Sha256.hash(only, digest);
       return;
     }
-    const hash = crypto.createHash("sha256");
+    const hash = new Sha256();
     for (const part of parts) hash.update(part);
-    into.set(hash.digest(), at);
-  },
-};
+    hash.digest(digest);
+  };
+}

@@ -1,7 +1,8 @@
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import type { Disk, DiskFile, DiskSpace } from "./disk.ts";
 import { lockFolder } from "./folder-lock.ts";
-import { NodeFile } from "./node-file.ts";
+import { NodeFile, openDescriptor } from "./node-file.ts";
 import { codeOf, diskFailure, syncFailure } from "./system-errors.ts";
 
 /** The machine's file system, by `node:fs`: the same system calls on Bun, Deno and Node. */
@@ -30,9 +31,29 @@ async function list(path: string): Promise<string[] | undefined> {
 
 async function makeFolder(path: string): Promise<void> {
   try {
-    await fs.promises.mkdir(path, { recursive: true });
+    await makeFolders(path);
   } catch (error) {
     throw diskFailure("Cannot make the folder", path, error);
+  }
+}
+
+/** As `mkdir` with `recursive`, which on Node calls a read-only volume ENOENT. */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await makeOneFolder(path);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT" || dirname(path) === path) throw error;
+    await makeFolders(dirname(path));
+    await makeOneFolder(path);
+  }
+}
+
+async function makeOneFolder(path: string): Promise<void> {
+  try {
+    await fs.promises.mkdir(path);
+  } catch (error) {
+    if (codeOf(error) === "EEXIST" && (await fs.promises.stat(path)).isDirectory()) return;
+    throw error;
   }
 }
 
@@ -72,10 +93,4 @@ async function space(path: string): Promise<DiskSpace> {
   } catch (error) {
     throw diskFailure("Cannot learn the free space of", path, error);
   }
-}
-
-function openDescriptor(path: string, flags: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    fs.open(path, flags, 0o666, (error, fd) => (error ? reject(error) : resolve(fd)));
-  });
 }

@@ -14,6 +14,16 @@ export const syncWriteMaxBytes = 64 << 10;
 const partsMax = 1024;
 
 /**
+ * Opens a file or folder. The number alone is no `FileHandle`: the runtimes close one of those that nobody refers to,
+ * and with it would go its lock.
+ */
+export function openDescriptor(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.open(path, flags, 0o666, (error, fd) => (error ? reject(error) : resolve(fd)));
+  });
+}
+
+/**
  * One open file by its descriptor.
  * - `close` waits for the calls that are on their way: a descriptor's number is given to the next file at once, and a
  *   late write would land there.

@@ -1,16 +1,19 @@
 /**
  * What the runtimes throw when a system call fails, told apart by the code alone: on Deno an error of `node:fs` has
- * neither `errno` nor `syscall`.
+ * neither `errno` nor `syscall`, and for the rarer failures no `code` either, only the number in its words.
  * @module
  */
+import { constants } from "node:os";
 import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 
 const noRoom = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE"]);
 
 /** The system's name for what went wrong, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
-  return undefined;
+  if (!(error instanceof Error)) return undefined;
+  if ("code" in error && typeof error.code === "string") return error.code;
+  const number = Number(/ \(os error (\d+)\)$/.exec(error.message)?.[1]);
+  return Object.entries(constants.errno).find(([, value]) => value === number)?.[0];
 }
 
 /** What a failed call other than a sync becomes. `what` is like "Cannot open". */

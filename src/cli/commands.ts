@@ -1,0 +1,163 @@
+/**
+ * The commands that talk to a node: their flags and help. What they do is imported when they run.
+ * @module
+ */
+import type { Command } from "commander";
+import type { AppendOptions } from "./append.ts";
+import { type Ended, exitCodeHelp, parseCount, parseSeconds, parseSize, serverOption } from "./options.ts";
+import type { ReadCommandOptions } from "./read.ts";
+import type { CreateOptions, ListOptions, StreamsOptions } from "./streams.ts";
+
+/** Adds `append`. */
+export function addAppend(program: Command, ended: Ended): void {
+  program
+    .command("append")
+    .summary("append lines to a stream, a record a line")
+    .description(
+      `Appends to a stream, a record a line, and ends when all are durable.
+
+A record is the line without its newline; a \\r stays, and any bytes will do. Lines travel in large batches, many at a
+time; one that trickles in waits 5 ms at most. Each batch is appended whole or not at all, and nothing is sent twice.
+Ctrl-C stops reading and ends when what was sent is durable; a second one ends at once.`,
+    )
+    .argument("<stream>", "name of the stream; the node makes it if it is not there, unless it was told not to")
+    .argument("[file...]", "what to append, one after the other; - or none: standard input")
+    .addOption(serverOption())
+    .option("-q, --quiet", "no progress bar, no summary", false)
+    .option("--json", "print the summary as JSON: offsets, stream id, index and digest are the receipt", false)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tailrace append app.log /var/log/app.log
+  tail -F /var/log/app.log | tailrace append app.log
+  echo hello | tailrace append greetings
+  tailrace append logs/web access.log.1 access.log --json
+${exitCodeHelp}`,
+    )
+    .action(async (stream: string, files: string[], options: AppendOptions) => {
+      const { append } = await import("./append.ts");
+      ended(await append(stream, files, options));
+    });
+}
+
+/** Adds `read`. */
+export function addRead(program: Command, ended: Ended): void {
+  program
+    .command("read")
+    .summary("print a stream, a record a line")
+    .description(
+      `Prints records of a stream, a line each, from the first that is kept to the last that is there now.
+
+What "tailrace append" took from a file comes out as the same bytes. With --follow it goes on with what comes, and
+connects again when the node restarts, with no record twice and none left out.`,
+    )
+    .argument("<stream>", "name of the stream")
+    .addOption(serverOption())
+    .option("--from <position>", "where to begin (see below)", "earliest")
+    .option("-f, --follow", "go on with what comes, until Ctrl-C", false)
+    .option("-n, --count <records>", "end after so many records", parseCount)
+    .option("--json", "print JSON, an object a line (see below)", false)
+    .addHelpText(
+      "after",
+      `
+Positions:
+  earliest              the first record that is kept
+  latest                after the last record: with --follow, only what comes
+  4711                  the record with this offset
+  -10                   10 records before the end
+  2026-05-01T12:00:00Z  the first record appended at this time or later; without a zone: local time
+  10m                   10 minutes ago; also 90s, 2h, 7d
+
+JSON: {"offset":0,"time":"2026-05-01T12:00:00.000Z","value":"hello"}
+  "time" is the record's own, with "appendTime" beside it, or else when it was appended. "key" and "headers"
+  (a list of {"name","value"}) are there if the record has them. What is not UTF-8 is given in base64, as "valueBase64"
+  or "keyBase64" instead.
+
+Examples:
+  tailrace read app.log
+  tailrace read app.log --follow --from latest
+  tailrace read app.log --from -10
+  tailrace read app.log --from 10m --json | jq -r .value
+${exitCodeHelp}`,
+    )
+    .action(async (stream: string, options: ReadCommandOptions) => {
+      const { read } = await import("./read.ts");
+      ended(await read(stream, options));
+    });
+}
+
+/** Adds `streams` and what is below it. */
+export function addStreams(program: Command, ended: Ended): void {
+  const streams = program
+    .command("streams")
+    .summary("list, create, describe and delete streams")
+    .description("Lists, creates, describes and deletes streams.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tailrace streams ls
+  tailrace streams create orders --segment-max-bytes 256MiB
+  tailrace streams describe orders
+  tailrace streams rm orders
+${exitCodeHelp}`,
+    );
+  addList(streams, ended);
+  addCreate(streams, ended);
+  streams
+    .command("describe")
+    .summary("tell of a stream")
+    .description("Tells all that the node knows of a stream.")
+    .argument("<stream>", "name of the stream")
+    .addOption(serverOption())
+    .option("--json", "print JSON", false)
+    .addHelpText("after", `\nExample:\n  tailrace streams describe orders --json | jq .highWatermark\n${exitCodeHelp}`)
+    .action(async (stream: string, options: StreamsOptions) => {
+      const { describeStream } = await import("./streams.ts");
+      ended(await describeStream(stream, options));
+    });
+  streams
+    .command("rm")
+    .summary("delete streams with all their records")
+    .description("Deletes streams with all their records. It does not ask.")
+    .argument("<stream...>", "names of the streams")
+    .addOption(serverOption())
+    .addHelpText("after", `\nExample:\n  tailrace streams rm orders logs/old\n${exitCodeHelp}`)
+    .action(async (names: string[], options: Pick<StreamsOptions, "server">) => {
+      const { deleteStreams } = await import("./streams.ts");
+      ended(await deleteStreams(names, options));
+    });
+}
+
+function addList(streams: Command, ended: Ended): void {
+  streams
+    .command("ls")
+    .summary("list the streams")
+    .description("Lists the streams in the order of their names; all but the system's, whose names begin with _.")
+    .option("--prefix <text>", "only names that begin so; _ shows the system's", "")
+    .addOption(serverOption())
+    .option("--json", "print JSON, an object a line", false)
+    .addHelpText("after", `\nExample:\n  tailrace streams ls --prefix logs/\n${exitCodeHelp}`)
+    .action(async (options: ListOptions) => {
+      const { listStreams } = await import("./streams.ts");
+      ended(await listStreams(options));
+    });
+}
+
+function addCreate(streams: Command, ended: Ended): void {
+  streams
+    .command("create")
+    .summary("create a stream")
+    .description("Creates a stream. That it is there already, with the same settings, is no error.")
+    .argument("<stream>", "name: 1 to 255 of a-z A-Z 0-9 . _ / -, not beginning with _")
+    .addOption(serverOption())
+    .option("--segment-max-bytes <size>", "a segment ends at this size: 1MiB to 1GiB (64MiB)", parseSize)
+    .option("--segment-max-age <time>", "a segment ends at this age: 60s to 366d (7d)", parseSeconds)
+    .option("--json", "print JSON", false)
+    .addHelpText("after", `\nExample:\n  tailrace streams create orders --segment-max-age 1d\n${exitCodeHelp}`)
+    .action(async (stream: string, options: CreateOptions) => {
+      const { createStream } = await import("./streams.ts");
+      ended(await createStream(stream, options));
+    });
+}

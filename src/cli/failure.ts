@@ -1,0 +1,57 @@
+/**
+ * What went wrong, as one line for a person and an exit code for a script.
+ * @module
+ */
+import { Code } from "@connectrpc/connect";
+import { DataFolderError } from "../base/disk-errors.ts";
+import { RequestError } from "../client/index.ts";
+import { CommandError, exitCodes, OutputClosedError } from "./exit.ts";
+
+/** The end of a command: what to say on stderr, if anything, and the exit code. */
+export interface Ending {
+  readonly message: string;
+  readonly exitCode: number;
+}
+
+/** What an error that ended a command means. */
+export function endingOf(error: unknown): Ending {
+  if (error instanceof OutputClosedError) return { message: "", exitCode: exitCodes.ok };
+  if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode };
+  if (error instanceof RequestError) return { message: requestMessage(error), exitCode: requestExitCode(error) };
+  if (error instanceof DataFolderError) {
+    return { message: sentences(error.message, error.todo), exitCode: exitCodes.failed };
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { message: `this should not have happened, please report it: ${stack}`, exitCode: exitCodes.failed };
+}
+
+/** A request's failure, and what to do, in one line. */
+export function requestMessage(error: RequestError): string {
+  switch (error.kind) {
+    case "unreachable":
+      return sentences(
+        `there is no node to talk to: ${error.message}`,
+        'Start one with "tailrace serve", or give the address of another with --server',
+      );
+    case "lost":
+      return sentences(`lost the connection to the node: ${error.message}`, "Try again when it is back");
+    case "refused":
+    case "aborted":
+      return error.detail === undefined && error.code === Code.Unimplemented
+        ? sentences(`what answers there is not a node: ${error.message}`, "Give the address of a node with --server")
+        : sentences(error.message, error.todo);
+  }
+}
+
+/** The exit code that goes with a request's failure. */
+export function requestExitCode(error: RequestError): number {
+  if (error.kind === "unreachable" || error.kind === "lost") return exitCodes.unreachable;
+  return error.code === Code.NotFound ? exitCodes.notFound : exitCodes.failed;
+}
+
+/** Sentences as one line, each with its full stop. Control characters could forge lines of a log, so none goes out. */
+export function sentences(...parts: readonly string[]): string {
+  const stopped = parts.filter((part) => part !== "").map((part) => (/[.!?]$/.test(part) ? part : `${part}.`));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return stopped.join(" ").replace(/[\u0000-\u001f\u007f]+/g, " ");
+}

@@ -1,0 +1,167 @@
+/**
+ * `tailrace streams`: list, create, describe, delete.
+ * @module
+ */
+import { type TailraceClient, toRequestError } from "../client/index.ts";
+import { type Stream, StreamState } from "../wire/gen/tailrace/v1/stream_pb.ts";
+import { toPosition } from "../wire/position.ts";
+import { connectTo } from "./connection.ts";
+import { exitCodes } from "./exit.ts";
+import { isoOf } from "./json-printer.ts";
+import { standardOutput } from "./output.ts";
+import { formatBytes, formatCount } from "./units.ts";
+
+export interface StreamsOptions {
+  readonly server: string;
+  readonly json: boolean;
+}
+
+export interface ListOptions extends StreamsOptions {
+  readonly prefix: string;
+}
+
+export interface CreateOptions extends StreamsOptions {
+  readonly segmentMaxBytes?: number;
+  /** Seconds. */
+  readonly segmentMaxAge?: number;
+}
+
+/** `tailrace streams ls`; resolves with the exit code. A page is printed as it comes. */
+export async function listStreams(options: ListOptions): Promise<number> {
+  const output = standardOutput();
+  await withClient(options.server, async (client) => {
+    let pageToken = "";
+    let isFirst = true;
+    do {
+      const page = await client.streams.listStreams({ prefix: options.prefix, pageToken });
+      if (options.json) for (const stream of page.streams) await output.write(`${JSON.stringify(jsonOf(stream))}\n`);
+      else await output.write(table(page.streams, isFirst));
+      isFirst = false;
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+  });
+  return exitCodes.ok;
+}
+
+/** `tailrace streams create`; resolves with the exit code. */
+export async function createStream(name: string, options: CreateOptions): Promise<number> {
+  const settings = {
+    ...(options.segmentMaxBytes === undefined ? {} : { segmentMaxBytes: BigInt(options.segmentMaxBytes) }),
+    ...(options.segmentMaxAge === undefined ? {} : { segmentMaxAgeS: BigInt(options.segmentMaxAge) }),
+  };
+  const { stream, created } = await withClient(options.server, (client) =>
+    client.streams.createStream({ name, settings }),
+  );
+  if (options.json) await standardOutput().write(`${JSON.stringify({ created, ...(stream && jsonOf(stream)) })}\n`);
+  else await standardOutput().write(`${created ? "created" : "there already:"} ${name} (id ${stream?.id})\n`);
+  return exitCodes.ok;
+}
+
+/** `tailrace streams describe`; resolves with the exit code. */
+export async function describeStream(name: string, options: StreamsOptions): Promise<number> {
+  const { stream } = await withClient(options.server, (client) => client.streams.getStream({ name }));
+  if (stream === undefined) return exitCodes.failed;
+  await standardOutput().write(options.json ? `${JSON.stringify(jsonOf(stream))}\n` : description(stream));
+  return exitCodes.ok;
+}
+
+/** `tailrace streams rm`; resolves with the exit code. The first that can't be deleted ends it. */
+export async function deleteStreams(names: readonly string[], options: { readonly server: string }): Promise<number> {
+  const output = standardOutput();
+  await withClient(options.server, async (client) => {
+    for (const name of names) {
+      const { streamId } = await client.streams.deleteStream({ name });
+      await output.write(`deleted ${name} (id ${streamId})\n`);
+    }
+  });
+  return exitCodes.ok;
+}
+
+async function withClient<T>(server: string, call: (client: TailraceClient) => Promise<T>): Promise<T> {
+  const { client, close } = connectTo(server);
+  try {
+    return await call(client);
+  } catch (error) {
+    throw toRequestError(error);
+  } finally {
+    close();
+  }
+}
+
+/** Number of records kept. */
+function recordsIn({ logStart, highWatermark }: Stream): number {
+  return toPosition(highWatermark - logStart, "high_watermark");
+}
+
+function table(streams: readonly Stream[], withHead: boolean): string {
+  const rows = streams.map((stream) => [
+    formatCount(recordsIn(stream)),
+    formatBytes(Number(stream.storedBytes)),
+    stream.lastAppendTime ? isoOf(stream.lastAppendTime).replace(/\.\d+Z$/, "Z") : "-",
+    stream.name,
+  ]);
+  const lines = withHead ? [["RECORDS", "STORED", "LAST APPEND", "NAME"], ...rows] : rows;
+  return lines
+    .map(([records = "", stored = "", last = "", name = ""]) =>
+      [records.padStart(13), stored.padStart(9), last.padEnd(20), name].join("  "),
+    )
+    .join("\n")
+    .concat(lines.length > 0 ? "\n" : "");
+}
+
+function description(stream: Stream): string {
+  const { settings, firstAppendTime, lastAppendTime } = stream;
+  const lines: [string, string][] = [
+    ["name", stream.name],
+    ["id", String(stream.id)],
+    ["state", stateOf(stream.state)],
+    ["created", stream.created ? isoOf(stream.created) : "-"],
+    ["records", formatCount(recordsIn(stream))],
+    ["log start", String(stream.logStart)],
+    ["high watermark", String(stream.highWatermark)],
+    ["first append", firstAppendTime ? isoOf(firstAppendTime) : "-"],
+    ["last append", lastAppendTime ? isoOf(lastAppendTime) : "-"],
+    ["stored", formatBytes(Number(stream.storedBytes))],
+    ["next index", String(stream.nextIndex)],
+    ["digest", Buffer.from(stream.digest).toString("hex")],
+    ["segment max bytes", String(settings?.segmentMaxBytes ?? "-")],
+    ["segment max age", settings?.segmentMaxAgeS === undefined ? "-" : `${settings.segmentMaxAgeS} s`],
+  ];
+  return lines.map(([name, value]) => `${name.padEnd(18)} ${value}\n`).join("");
+}
+
+/** A stream for a program: positions as numbers, times in ISO 8601, the digest in hexadecimal. */
+function jsonOf(stream: Stream): object {
+  const { settings, created, firstAppendTime, lastAppendTime } = stream;
+  return {
+    name: stream.name,
+    id: toPosition(stream.id, "id"),
+    state: stateOf(stream.state),
+    created: created && isoOf(created),
+    records: recordsIn(stream),
+    logStart: toPosition(stream.logStart, "log_start"),
+    highWatermark: toPosition(stream.highWatermark, "high_watermark"),
+    firstAppendTime: firstAppendTime && isoOf(firstAppendTime),
+    lastAppendTime: lastAppendTime && isoOf(lastAppendTime),
+    storedBytes: toPosition(stream.storedBytes, "stored_bytes"),
+    nextIndex: toPosition(stream.nextIndex, "next_index"),
+    digest: Buffer.from(stream.digest).toString("hex"),
+    settings: {
+      segmentMaxBytes: Number(settings?.segmentMaxBytes ?? 0n),
+      segmentMaxAgeS: Number(settings?.segmentMaxAgeS ?? 0n),
+    },
+  };
+}
+
+function stateOf(state: StreamState): string {
+  switch (state) {
+    case StreamState.UNSPECIFIED:
+      return "normal";
+    case StreamState.READ_ONLY:
+      return "read-only: damage was found";
+    case StreamState.DELETING:
+      return "being deleted";
+    default:
+      return `state ${state}, which this version does not know`;
+  }
+}

@@ -40,13 +40,18 @@ export interface BatchSlice {
 export interface ReadRequest {
   /** First offset wanted: from log start to the high watermark, both included. */
   readonly startOffset: number;
+  /**
+   * Leave out batches below this index. For who reads control batches bit by bit: they take no offset, so the next
+   * offset alone would give the last ones again. The index after the last batch that was given whole.
+   */
+  readonly startIndex?: number;
   /** Do not read at or beyond this offset. */
   readonly endOffset?: number;
   /** At most this many records. */
   readonly maxRecords?: number;
   /** Soft limit, bytes of stored batches; one batch comes whatever its size. */
   readonly maxBytes: number;
-  /** Whether control batches come too. */
+  /** Whether control batches come too, up to the last that is committed unless `endOffset` is given. */
   readonly controlBatches: boolean;
 }
 
@@ -97,13 +102,14 @@ export interface Stream {
    * Appends one batch, atomically; resolves when it is durable and committed. Batches of one stream are taken in the
    * order of the calls.
    * @param payload A serialized `tailrace.v1.Records`. It is checked and stored as it is; must not change until then.
+   * @param field The request's field that it came in, for a refusal: `batch` by default.
    */
-  append(payload: Uint8Array): Promise<Receipt>;
+  append(payload: Uint8Array, field?: string): Promise<Receipt>;
   /** Reads committed batches once; waits for nothing. Throws `below_log_start` and `past_end`. */
   read(request: ReadRequest): Promise<ReadResult>;
   /** The offset at which reading from `start` begins. Throws `below_log_start` and `past_end`. */
   resolve(start: Start): Promise<number>;
-  /** Calls `listener` after each move of the high watermark and at deletion, until the returned function is called. */
+  /** Calls `listener` after each commit and at deletion, until the returned function is called. */
   watch(listener: () => void): () => void;
   describe(): Promise<StreamDescription>;
 }

@@ -45,6 +45,8 @@ export class MemoryFolder implements DataFolder {
   readonly frames: Frame[] = [];
   /** How many frames to refuse for want of room. */
   refuse = 0;
+  /** When set, a checkpoint comes after so many batches, whatever the stream's settings. */
+  rollAfterBatches: number | undefined;
   /** Whether frames wait for `release`. */
   hold = false;
   nowMicros = 1_000_000;
@@ -104,7 +106,9 @@ export class MemoryFolder implements DataFolder {
 
   /** The folder after the process was killed: what was durable is there. */
   reopen(): MemoryFolder {
-    return new MemoryFolder(new Map(this.#stored));
+    const folder = new MemoryFolder(new Map(this.#stored));
+    folder.rollAfterBatches = this.rollAfterBatches;
+    return folder;
   }
 
   /** Lets held frames go. */
@@ -314,6 +318,8 @@ export class MemoryLog implements GroupLog {
     const from = this.batches.findLastIndex(({ kind }) => kind === BatchKind.checkpoint);
     const segment = this.batches.slice(from);
     const bytes = segment.reduce((sum, batch) => sum + headerBytes + batch.payloadBytes, 0);
+    const { rollAfterBatches } = this.#folder;
+    if (rollAfterBatches !== undefined) return segment.length > rollAfterBatches;
     return segment.length > 1 && bytes >= (this.#rolling?.limits.maxBytes ?? Number.POSITIVE_INFINITY);
   }
 

@@ -1,0 +1,92 @@
+/**
+ * What a stream says no with.
+ * @module
+ */
+import { NoRoomError } from "../base/disk-errors.ts";
+import { type ErrorFacts, invalidField, TailraceError } from "../base/errors.ts";
+import type { StreamSettings } from "./types.ts";
+
+/** There is no stream of the name, or the one that there was is gone. */
+export function streamNotFound(
+  name: string,
+  why = "there is none of this name",
+  facts: ErrorFacts = {},
+): TailraceError {
+  const todo = "Check the name, or create the stream first";
+  const words = { what: `Cannot find stream "${name}"`, why, todo };
+  return new TailraceError("stream_not_found", words, { ...facts, stream: name });
+}
+
+/** The stream that was meant is gone, and the name is another one's. */
+export function streamReplaced(name: string, asked: number, id: number): TailraceError {
+  return new TailraceError(
+    "stream_replaced",
+    {
+      what: `Stream "${name}" is not the one that was asked for`,
+      why: `stream ${asked} is gone, and the name belongs to stream ${id} now`,
+      todo: `Ask for stream_id ${id}, or leave stream_id out, if the new stream is meant`,
+    },
+    { stream: name, streamId: id, fate: "nothing_written" },
+  );
+}
+
+/** Nothing below log start is given any more. */
+export function belowLogStart(name: string, offset: number, facts: { logStart: number; nextOffset: number }) {
+  const words = {
+    what: `Cannot read stream "${name}" from offset ${offset}`,
+    why: `the first offset that is kept is ${facts.logStart}, the next one to be written ${facts.nextOffset}`,
+    todo: `Read from ${facts.logStart}`,
+  };
+  return new TailraceError("below_log_start", words, { stream: name, ...facts });
+}
+
+/** Nothing is there yet, and not even next. */
+export function pastEnd(name: string, offset: number, facts: { logStart: number; nextOffset: number }) {
+  const words = {
+    what: `Cannot read stream "${name}" from offset ${offset}`,
+    why: `the next offset to be written is ${facts.nextOffset}, the first that is kept ${facts.logStart}`,
+    todo: `Read from ${facts.nextOffset} at the most`,
+  };
+  return new TailraceError("past_end", words, { stream: name, ...facts });
+}
+
+/** The stream is the system's. */
+export function systemStream(name: string, field: string, verb: string): TailraceError {
+  const todo = "Use a name that does not begin with _";
+  return invalidField(field, `"${name}" is a name of the system's, which can't be ${verb}`, todo);
+}
+
+/** A stream of the name is there, and is not what was asked for. */
+export function streamExists(name: string, has: StreamSettings, asked: StreamSettings): TailraceError {
+  const words = {
+    what: `Cannot create stream "${name}"`,
+    why: `it is there with other settings: ${settingsWords(has)}, not ${settingsWords(asked)}`,
+    todo: "Use it as it is, create one of another name, or delete it first",
+  };
+  return new TailraceError("stream_exists", words, { stream: name });
+}
+
+function settingsWords({ segmentMaxBytes, segmentMaxAgeS }: StreamSettings): string {
+  return `segment_max_bytes ${segmentMaxBytes} and segment_max_age_s ${segmentMaxAgeS}`;
+}
+
+/** The node takes nothing new. */
+export function nodeStops(): TailraceError {
+  const words = {
+    what: "Cannot serve streams",
+    why: "the node stops",
+    todo: "Send it again, to another node or later",
+  };
+  return new TailraceError("not_ready", words, { retryAfterMs: 1000, fate: "nothing_written" });
+}
+
+/** What an error of the log is to who asked: want of room becomes a refusal, the rest stays as it is. */
+export function explainNoRoom(error: unknown, what: string, facts: ErrorFacts): unknown {
+  if (!(error instanceof NoRoomError)) return error;
+  const words = {
+    what,
+    why: "the node has no room on its disk",
+    todo: "Free space on the node's disk, then try again",
+  };
+  return new TailraceError("disk_full", words, { ...facts, fate: "nothing_written" });
+}

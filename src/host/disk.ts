@@ -48,6 +48,8 @@ export interface DiskFile {
   size(): Promise<number>;
   /** Fills `into` from position `at`; gives the number of bytes read, fewer only at the file's end. */
   read(into: Uint8Array, at: number): Promise<number>;
+  /** The same for bytes that were written a short while ago: they are cached, so waiting costs more than reading. */
+  readRecent(into: Uint8Array, at: number): Promise<number>;
   /** Writes all `parts`, one after the other, from position `at`; all or throws. */
   write(parts: readonly Uint8Array[], at: number): Promise<void>;
   /** Makes all that was written through this file durable, with the size that it needs. Never tried again. */

@@ -63,6 +63,20 @@ export class NodeFile implements DiskFile {
     return filled;
   }
 
+  async readRecent(into: Uint8Array, at: number): Promise<number> {
+    let filled = 0;
+    try {
+      while (filled < into.length) {
+        const count = fs.readSync(this.#fd, into, filled, into.length - filled, at + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+    } catch (error) {
+      throw diskFailure("Cannot read", this.#path, error);
+    }
+    return filled;
+  }
+
   async write(parts: readonly Uint8Array[], at: number): Promise<void> {
     let total = 0;
     for (const part of parts) total += part.length;

@@ -1,0 +1,79 @@
+/**
+ * Reads batches from bytes that may be anything: a torn write, another log's, a newer version's.
+ * @module
+ */
+import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
+import { getU64, viewOf } from "../base/bytes.ts";
+import { DataFolderError } from "../base/disk-errors.ts";
+import type { Hash } from "../host/hash.ts";
+import { batchHeader as at, batchMaxBytes, formatVersion } from "./format.ts";
+
+const kinds: readonly BatchKind[] = Object.values(BatchKind);
+
+/**
+ * The header at the start of `bytes`, if a whole one of `group` stands there; its digest is a view.
+ * @throws {DataFolderError} The header is whole, and of a version or with flags that only a newer tailrace knows.
+ */
+export function readHeader(bytes: Uint8Array, group: number, hash: Hash): BatchHeader | undefined {
+  if (bytes.length < at.bytes) return undefined;
+  const view = viewOf(bytes);
+  if (view.getUint16(at.magicAt, true) !== at.magic) return undefined;
+  if (view.getUint32(at.crcAt, true) !== hash.crc32(bytes.subarray(at.magicAt, at.bytes))) return undefined;
+  const kind = kinds.find((known) => known === view.getUint8(at.kindAt));
+  const flags = view.getUint16(at.flagsAt, true);
+  if (view.getUint8(at.versionAt) !== formatVersion || kind === undefined || (flags & at.flagsToKnow) !== 0) {
+    throw newerVersion(`a batch of version ${view.getUint8(at.versionAt)}, kind ${view.getUint8(at.kindAt)}`);
+  }
+  const payloadBytes = view.getUint32(at.payloadBytesAt, true);
+  const recordCount = view.getUint32(at.recordsAt, true);
+  const header: BatchHeader = {
+    kind,
+    codec: view.getUint8(at.codecAt),
+    payloadBytes,
+    group: getU64(view, at.groupAt),
+    index: getU64(view, at.indexAt),
+    baseOffset: getU64(view, at.baseOffsetAt),
+    recordCount,
+    term: getU64(view, at.termAt),
+    appendTimeMicros: getU64(view, at.appendTimeAt),
+    digest: bytes.subarray(at.digestAt, at.bytes),
+  };
+  const sound =
+    header.group === group &&
+    view.getUint8(at.paddingAt) === 0 &&
+    view.getUint32(at.offsetSpanAt, true) === recordCount &&
+    at.bytes + payloadBytes <= batchMaxBytes &&
+    [header.index, header.baseOffset + recordCount, header.term, header.appendTimeMicros].every(Number.isSafeInteger);
+  return sound ? header : undefined;
+}
+
+/** The whole batch at the start of `bytes`, both checksums right; `undefined`: none stands there. */
+export function readBatch(bytes: Uint8Array, group: number, hash: Hash): StoredBatch | undefined {
+  const header = readHeader(bytes, group, hash);
+  if (!header || bytes.length < at.bytes + header.payloadBytes) return undefined;
+  const payload = bytes.subarray(at.bytes, at.bytes + header.payloadBytes);
+  if (viewOf(bytes).getUint32(at.payloadCrcAt, true) !== hash.crc32(payload)) return undefined;
+  return { ...header, header: bytes.subarray(0, at.bytes), payload };
+}
+
+/** Whether a batch's digest is the one that follows `previousDigest`. */
+export function digestFollows(batch: StoredBatch, previousDigest: Uint8Array, hash: Hash): boolean {
+  const covered = batch.header.slice(at.magicAt);
+  covered.set(previousDigest, at.digestAt - at.magicAt);
+  const computed = new Uint8Array(batch.digest.length);
+  hash.sha256Into([covered, batch.payload], computed, 0);
+  return computed.every((byte, i) => byte === batch.digest[i]);
+}
+
+/** Whole length of a batch, header included. */
+export function batchBytes(header: BatchHeader): number {
+  return at.bytes + header.payloadBytes;
+}
+
+/** What a start says when it meets what it can't know. */
+export function newerVersion(what: string): DataFolderError {
+  return new DataFolderError(
+    `${what} was written by a newer version of tailrace`,
+    "Start this data folder with the version that wrote it, or a newer one",
+  );
+}

@@ -1,0 +1,420 @@
+/**
+ * A node's data folder: the journal, and all logs that share it (docs/format.md, "The data folder").
+ * - One process has it open, by the lock.
+ * - The journal's record is the commit point, files follow: what no record calls for is a leftover.
+ * @module
+ */
+import { assert, present } from "../base/assert.ts";
+import { BatchKind } from "../base/batch.ts";
+import { DataFolderError, type NoRoomError } from "../base/disk-errors.ts";
+import { limitPassed, TailraceError } from "../base/errors.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Disk, FolderLock } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
+import type { Random } from "../host/random.ts";
+import { checkpointPayload } from "./batch-writer.ts";
+import type { LogContext, LogCounters } from "./context.ts";
+import { FileHandles } from "./file-handles.ts";
+import { FlushSlots } from "./flush-slots.ts";
+import { FolderSyncs } from "./folder-syncs.ts";
+import { digestBytes, frameHeader, markBody, noteMaxBytes, RecordKind } from "./format.ts";
+import { type FrameBuilder, recordBytes } from "./frame-writer.ts";
+import { JournaledLog } from "./group-log.ts";
+import { logBeginning, stateBytes, writeMark, writeState } from "./group-state.ts";
+import { IndexMemory } from "./index-memory.ts";
+import { Journal, type JournalHost } from "./journal.ts";
+import { groupStateOf, isPlaced, type LogState, logStateOf } from "./log-state.ts";
+import { type FoundLog, recoverLogs } from "./recovery.ts";
+import { type OpenedRing, openRing } from "./ring-open.ts";
+import { RoomWatch } from "./room-watch.ts";
+import { Segments } from "./segments.ts";
+import type { LogOptions } from "./settings.ts";
+import { Tail } from "./tail.ts";
+import type { DataFolder, GroupLog, LogMetrics, NewGroup, RecoveryReport, SyncCounts } from "./types.ts";
+
+/** What a data folder stands on. */
+export interface DataFolderOptions {
+  /** Absolute path. */
+  readonly path: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly hash: Hash;
+  readonly random: Random;
+  readonly settings?: LogOptions;
+  /** Told how far a recovery is: groups that are done, of all. */
+  readonly progress?: (done: number, all: number) => void;
+}
+
+/**
+ * Opens a data folder, or makes it, and recovers what is in it.
+ * @throws {DataFolderError} It is locked, not one, damaged, or of a newer version: the message says which and what to do.
+ */
+export async function openDataFolder(options: DataFolderOptions): Promise<DataFolder> {
+  const { disk, path } = options;
+  await disk.makeFolder(path);
+  const lock = await disk.lock(path);
+  if (!lock) {
+    throw new DataFolderError(
+      `The data folder ${path} is in use by another node`,
+      "Stop that node first, or give this one a folder of its own with --data",
+    );
+  }
+  try {
+    return await OpenFolder.open(options, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+class OpenFolder implements DataFolder, JournalHost {
+  readonly nodeId: string;
+  readonly diskId: Uint8Array;
+  readonly failed: Promise<Error>;
+  report: RecoveryReport;
+  readonly #options: DataFolderOptions;
+  readonly #lock: FolderLock;
+  readonly #ring: OpenedRing;
+  readonly #journal: Journal;
+  readonly #context: LogContext;
+  readonly #logs = new Map<number, JournaledLog>();
+  readonly #rooms: RoomWatch;
+  /** Groups whose mark moved since it was written. */
+  readonly #marksWaiting = new Set<number>();
+  /** Groups whose place is in the frame that is on its way. */
+  #placesInFrame: number[] = [];
+  #snapshotBytes = 0;
+  #fail: (error: Error) => void = () => {};
+  #failure: Error | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: DataFolderOptions, lock: FolderLock, ring: OpenedRing, counters: LogCounters) {
+    const { disk, clock, hash, path } = options;
+    const { settings, id } = ring;
+    this.#options = options;
+    this.#lock = lock;
+    this.#ring = ring;
+    this.nodeId = id.nodeId;
+    this.diskId = id.diskId;
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
+    const failed = (error: Error) => this.#failedForGood(error);
+    const { syncs } = counters;
+    this.#journal = new Journal(
+      {
+        ...{ folder: `${path}/journal`, diskId: id.diskId, crcKey: id.crcKey },
+        ...{ disk, clock, hash, settings, syncs, host: this, failed },
+      },
+      ring.ring,
+    );
+    this.#rooms = new RoomWatch(disk, clock, path, settings.freeSpaceReserve, failed);
+    this.#context = {
+      ...{ disk, clock, hash, settings, counters, failed },
+      handles: new FileHandles(disk, settings.segmentHandles),
+      indexes: new IndexMemory(settings.indexMemoryBytes),
+      flushSlots: new FlushSlots(2),
+      folderSyncs: new FolderSyncs(disk, syncs),
+      journal: this.#journal,
+      groupsFolder: `${path}/groups`,
+      noRoom: () => this.#failure ?? this.#rooms.refusal(this.#unflushedBytes()),
+      markWaits: (group) => {
+        this.#marksWaiting.add(group);
+        this.#journal.markSoon();
+      },
+      writeMark: (group, frame) => this.#writeMark(group, frame),
+    };
+    this.report = {
+      ...{ kind: ring.kind, groups: 0, tailBatches: 0, keptBytes: 0, cutBytes: 0, droppedBatches: 0 },
+      durationMs: 0,
+    };
+  }
+
+  static async open(options: DataFolderOptions, lock: FolderLock): Promise<OpenFolder> {
+    const startMs = options.clock.monotonicMs();
+    const syncs: SyncCounts = { journal: 0, journalFill: 0, flush: 0, seal: 0, folder: 0, other: 0 };
+    const counters: LogCounters = {
+      ...{ syncs, flushes: 0, flushBytes: 0, directBytes: 0 },
+      ...{ appendedBatches: 0, appendedBytes: 0, gatheredBytes: 0 },
+    };
+    const { path, disk, hash, random, settings = {} } = options;
+    const ring = await openRing({ path, disk, hash, random, options: settings, syncs });
+    const folder = new OpenFolder(options, lock, ring, counters);
+    if (ring.kind !== "created") await folder.#recover();
+    await folder.#rooms.look();
+    folder.report = { ...folder.report, durationMs: options.clock.monotonicMs() - startMs };
+    return folder;
+  }
+
+  get metrics(): LogMetrics {
+    const { counters, settings } = this.#context;
+    let tailBytes = 0;
+    for (const log of this.#logs.values()) tailBytes += log.state.tail.bytes;
+    return {
+      ...counters,
+      tailBytes,
+      frames: this.#journal.frames,
+      frameBytes: this.#journal.frameBytes,
+      ringBytesUsed: this.#journal.usedBytes,
+      ringBytesMax: settings.journalFiles * settings.journalFileBytes,
+      ringEmptied: this.#journal.timesEmptied,
+    };
+  }
+
+  groups(): Iterable<number> {
+    return this.#logs.keys();
+  }
+
+  log(group: number): GroupLog | undefined {
+    return this.#logs.get(group);
+  }
+
+  create(group: NewGroup): { log: GroupLog; made: Promise<void> } {
+    assert(!this.#logs.has(group.group), `group ${group.group} is there already`);
+    assert(group.note.length <= noteMaxBytes, `the note of group ${group.group} is too long`);
+    const start = logBeginning(group.startOffset);
+    const mark = { end: start, segment: 0, position: 0, commitIndex: 0 };
+    const base = { index: 0, offset: group.startOffset };
+    const groupState = {
+      ...{ vote: { term: 0 }, life: 0, floor: { term: 0, index: 0 }, base, placed: false, mark },
+      ...{ endIndex: 0, note: group.note },
+    };
+    this.#checkSnapshotRoom(recordBytes(stateBytes(groupState)));
+    const state = logStateOf(group.group, firstLogNumber, groupState, new Tail(0));
+    const log = this.#add(state, []);
+    const payload = checkpointPayload(0, new Uint8Array(digestBytes), group.checkpointState);
+    const made = log
+      .make({ kind: BatchKind.checkpoint, payload, recordCount: 0 }, group.appendTimeMicros)
+      .then(() => {})
+      .catch((error: unknown) => {
+        this.#drop(log);
+        throw error;
+      });
+    return { log, made };
+  }
+
+  async remove(group: number): Promise<void> {
+    const log = present(this.#logs.get(group), `group ${group} is not there`);
+    const what = `The stream with id ${group}`;
+    const why = "it was deleted";
+    await log.end(new TailraceError("stream_not_found", { what, why, todo: "Create it again, if it is still wanted" }));
+    await this.#writeGone(log);
+    await this.#moveAside(String(group));
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  snapshotBytes(): number {
+    return this.#snapshotBytes;
+  }
+
+  writeSnapshot(frame: FrameBuilder): void {
+    for (const { state } of this.#logs.values()) {
+      if (!isMade(state)) continue;
+      const group = groupStateOf(state);
+      const at = frame.add(RecordKind.state, state.group, state.logNumber, stateBytes(group));
+      writeState(frame.bytes, at, group);
+    }
+  }
+
+  async flushAllTails(): Promise<void> {
+    await Promise.all([...this.#logs.values()].map((log) => log.emptyTail()));
+  }
+
+  writeMarks(frame: FrameBuilder): boolean {
+    this.#placesInFrame = [];
+    for (const group of this.#marksWaiting) {
+      const state = this.#logs.get(group)?.state;
+      if (!state || state.placed || !isPlaced(state)) continue;
+      if (!frame.fits(0)) return false;
+      frame.add(RecordKind.placed, group, state.logNumber, 0);
+      this.#placesInFrame.push(group);
+    }
+    for (const group of this.#marksWaiting) {
+      // What does not fit now may lag: the segments are read on from the mark before.
+      if (!this.#writeMark(group, frame)) return true;
+    }
+    return true;
+  }
+
+  marksWritten(): void {
+    for (const group of this.#placesInFrame) {
+      const state = this.#logs.get(group)?.state;
+      if (state) state.placed = true;
+    }
+    this.#placesInFrame = [];
+    if (this.#marksWaiting.size > 0) this.#journal.markSoon();
+  }
+
+  marksWait(): boolean {
+    return this.#marksWaiting.size > 0;
+  }
+
+  /** Adds the mark of a group if it waits; false: it does not fit. */
+  #writeMark(group: number, frame: FrameBuilder): boolean {
+    if (!this.#marksWaiting.has(group)) return true;
+    const state = this.#logs.get(group)?.state;
+    if (state) {
+      if (!frame.fits(markBody.bytes)) return false;
+      const at = frame.add(RecordKind.mark, group, state.logNumber, markBody.bytes);
+      writeMark(frame.bytes, at, { ...state.flushed, commitIndex: state.commit.index });
+    }
+    this.#marksWaiting.delete(group);
+    return true;
+  }
+
+  async #recover(): Promise<void> {
+    const { disk, hash, path, progress } = this.#options;
+    const read = (ringPosition: number, bytes: number) => this.#journal.read(ringPosition, bytes);
+    const { replayed, kind } = this.#ring;
+    const counts = this.#context.counters.syncs;
+    const groupsFolder = `${path}/groups`;
+    const recovered = await recoverLogs({
+      ...{ disk, hash, groupsFolder, replayed, read },
+      clean: kind === "clean",
+      ...(progress ? { progress } : {}),
+    });
+    counts.other += recovered.syncs;
+    for (const found of recovered.logs) this.#add(found.state, found.segments);
+    await this.#journal.open(new StartRecords(recovered.logs, kind === "recovered"));
+    this.report = {
+      ...this.report,
+      groups: recovered.logs.length,
+      tailBatches: recovered.logs.reduce((sum, { state }) => sum + state.tail.count, 0),
+      keptBytes: recovered.keptBytes,
+      cutBytes: recovered.cutBytes,
+      droppedBatches: recovered.droppedBatches,
+    };
+    await this.#removeLeftovers();
+  }
+
+  #add(state: LogState, segments: readonly { firstIndex: number; sizeBytes: number }[]): JournaledLog {
+    const folder = `${this.#context.groupsFolder}/${state.group}/${state.logNumber}`;
+    const log = new JournaledLog(state, new Segments(state.group, folder, segments, this.#context), this.#context);
+    this.#logs.set(state.group, log);
+    this.#snapshotBytes += recordBytes(stateBytes(groupStateOf(state)));
+    return log;
+  }
+
+  #drop(log: JournaledLog): void {
+    if (this.#logs.get(log.group) !== log) return;
+    this.#logs.delete(log.group);
+    this.#marksWaiting.delete(log.group);
+    this.#snapshotBytes -= recordBytes(stateBytes(groupStateOf(log.state)));
+  }
+
+  /** A node takes no more groups than its journal's snapshot has room for: a quarter of a file. */
+  #checkSnapshotRoom(bytes: number): void {
+    const value = Math.floor(this.#context.settings.journalFileBytes / 4) - frameHeader.bytes;
+    const actual = this.#snapshotBytes + bytes;
+    if (actual <= value) return;
+    const limit = { name: "journal_snapshot_max_bytes", value, actual };
+    throw limitPassed("Cannot take one more stream", limit, "Delete streams, or give the journal larger files");
+  }
+
+  /** Ends the group in the journal. It is dropped in the same turn, or the next snapshot would name it again. */
+  async #writeGone(log: JournaledLog): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#journal.submit({
+        contribute: (frame) => {
+          if (!frame.fits(0)) return false;
+          frame.add(RecordKind.gone, log.group, log.state.logNumber, 0);
+          return true;
+        },
+        written: () => {
+          this.#drop(log);
+          resolve();
+        },
+        refused: reject,
+      });
+    });
+  }
+
+  /** Moves a group's folder to `leftover/`, and drops it there. */
+  async #moveAside(name: string): Promise<void> {
+    const { disk, path } = this.#options;
+    await this.#context.handles.closeBelow(`${path}/groups/${name}`);
+    if (!(await disk.list(`${path}/groups/${name}`))) return;
+    await disk.makeFolder(`${path}/leftover`);
+    await disk.rename(`${path}/groups/${name}`, `${path}/leftover/${name}`);
+    await disk.remove(`${path}/leftover/${name}`);
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    const { disk, path } = this.#options;
+    for (const name of (await disk.list(`${path}/groups`)) ?? []) {
+      const log = this.#logs.get(Number(name));
+      if (!log || !isPlaced(log.state)) await this.#moveAside(name);
+    }
+    await disk.remove(`${path}/leftover`);
+  }
+
+  #unflushedBytes(): number {
+    return this.#context.counters.gatheredBytes + this.#journal.usedBytes;
+  }
+
+  #failedForGood(error: Error): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    this.#fail(error);
+  }
+
+  async #close(): Promise<void> {
+    const logs = [...this.#logs.values()];
+    try {
+      if (this.#failure) return await this.#journal.closeFiles();
+      for (const log of logs) await log.idle();
+      for (const log of logs) await log.segments.close();
+      await this.#journal.close();
+    } finally {
+      await this.#context.handles.closeBelow(this.#options.path);
+      await this.#lock.release();
+    }
+  }
+}
+
+/** Number of a group's first log. */
+const firstLogNumber = 1;
+
+/** Whether the journal has the group: batch 0 is durable. */
+function isMade(state: LogState): boolean {
+  return state.durable.index > 0;
+}
+
+/** What the first frame after a start says: where logs end now, and where something was dropped. */
+class StartRecords {
+  readonly #logs: FoundLog[];
+  readonly #all: boolean;
+
+  constructor(logs: readonly FoundLog[], all: boolean) {
+    this.#logs = [...logs];
+    this.#all = all;
+  }
+
+  contribute(frame: FrameBuilder): boolean {
+    if (!this.#all) return true;
+    for (let found = this.#logs[0]; found; found = this.#logs[0]) {
+      const { state, dropped } = found;
+      if (!frame.fits(markBody.bytes, markBody.bytes)) return false;
+      const mark = { ...state.flushed, commitIndex: state.commit.index };
+      if (found.moved) {
+        writeMark(frame.bytes, frame.add(RecordKind.mark, state.group, state.logNumber, markBody.bytes), mark);
+      }
+      if (dropped > 0) {
+        const at = frame.add(RecordKind.cut, state.group, state.logNumber, markBody.bytes);
+        writeMark(frame.bytes, at, { ...mark, end: state.durable });
+      }
+      this.#logs.shift();
+    }
+    return true;
+  }
+
+  written(): void {}
+
+  refused(error: NoRoomError): void {
+    throw error;
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Where each number stands in what a data folder holds: docs/format.md is the page, this is its table.
+ * Writers and readers share these constants and nothing else.
+ * @module
+ */
+
+/** Version of every format here. A reader refuses a newer one in words. */
+export const formatVersion = 1;
+
+/** Batch header (docs/format.md, "Batch"). */
+export const batchHeader = {
+  bytes: 128,
+  crcAt: 0,
+  magicAt: 4,
+  versionAt: 6,
+  kindAt: 7,
+  codecAt: 8,
+  paddingAt: 9,
+  flagsAt: 10,
+  payloadBytesAt: 12,
+  groupAt: 16,
+  indexAt: 24,
+  baseOffsetAt: 32,
+  recordsAt: 40,
+  offsetSpanAt: 44,
+  termAt: 48,
+  appendTimeAt: 56,
+  producerIdAt: 64,
+  sequenceAt: 80,
+  producerEpochAt: 88,
+  payloadCrcAt: 92,
+  digestAt: 96,
+  /** "TR". */
+  magic: 0x5254,
+  /** Flags 0 to 7 may be ignored by who does not know them, 8 to 15 not. */
+  flagsToKnow: 0xff00,
+} as const;
+
+/** Bytes of a digest: SHA-256. */
+export const digestBytes = 32;
+
+/** What precedes the state in a checkpoint's payload: term and digest of the batch before. */
+export const checkpointPrefixBytes = 40;
+
+/** Largest batch with its header, and largest flush. */
+export const batchMaxBytes = 8 << 20;
+
+/** Frame header (docs/format.md, "Journal"). */
+export const frameHeader = {
+  bytes: 64,
+  crcAt: 0,
+  magicAt: 4,
+  lengthAt: 8,
+  versionAt: 12,
+  kindAt: 13,
+  numberAt: 16,
+  incarnationAt: 24,
+  freedAt: 32,
+  diskIdAt: 40,
+  recordsAt: 56,
+  /** "TRJF". */
+  magic: 0x464a5254,
+  /** Frames begin at multiples of this. */
+  border: 4096,
+} as const;
+
+/** Kinds of frames. */
+export const FrameKind = { frame: 0, snapshot: 1, clean: 2 } as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
+/** Record header within a frame. */
+export const recordHeader = {
+  bytes: 16,
+  kindAt: 0,
+  flagsAt: 1,
+  logNumberAt: 2,
+  lengthAt: 4,
+  groupAt: 8,
+  /** Flag: a copy of a batch that an older frame holds. */
+  carried: 1,
+} as const;
+
+/** Kinds of records within a frame. */
+export const RecordKind = {
+  batch: 1,
+  made: 2,
+  vote: 3,
+  life: 4,
+  floor: 5,
+  note: 6,
+  mark: 7,
+  placed: 8,
+  cut: 9,
+  cutDone: 10,
+  log: 11,
+  base: 12,
+  gone: 13,
+  state: 14,
+} as const;
+export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
+
+/** Body of a vote record: term, disk id and life of whom it went to (zeros: nobody yet). */
+export const voteBody = { bytes: 32, termAt: 0, diskIdAt: 8, lifeAt: 24 } as const;
+
+/** Body of mark and cut records: a place in the segments, and what is known of the batch before it. */
+export const markBody = {
+  bytes: 88,
+  endAt: 0,
+  segmentAt: 8,
+  positionAt: 16,
+  nextOffsetAt: 24,
+  appendTimeAt: 32,
+  termAt: 40,
+  commitAt: 48,
+  digestAt: 56,
+} as const;
+
+/** Body of a state record, in snapshots: all of a group that the journal keeps. The note follows. */
+export const stateBody = {
+  bytes: 192,
+  flagsAt: 0,
+  lifeAt: 4,
+  voteAt: 8,
+  floorTermAt: 40,
+  floorIndexAt: 48,
+  baseIndexAt: 56,
+  baseOffsetAt: 64,
+  endAt: 72,
+  markAt: 80,
+  noteBytesAt: 168,
+  noteAt: 192,
+  /** Flag: its folder and first file are there. */
+  placed: 1,
+  /** Flag: a cut into the segments is not done yet; its 88 bytes follow the note. */
+  openCut: 2,
+} as const;
+
+/** Largest note of a group. */
+export const noteMaxBytes = 512;
+
+/** Index file: header, then entries. */
+export const indexFile = {
+  headerBytes: 40,
+  crcAt: 0,
+  magicAt: 4,
+  versionAt: 8,
+  groupAt: 16,
+  segmentAt: 24,
+  countAt: 32,
+  /** "TRIX". */
+  magic: 0x58495254,
+  entryBytes: 32,
+  entryOffsetAt: 0,
+  entryIndexAt: 8,
+  entryTimeAt: 16,
+  entryPositionAt: 24,
+  /** At most one entry for so many bytes of store. */
+  interval: 4096,
+} as const;
+
+/** The `id` file. */
+export const idFile = {
+  bytes: 128,
+  crcAt: 0,
+  magicAt: 4,
+  versionAt: 8,
+  crcKeyAt: 12,
+  diskIdAt: 16,
+  nodeIdBytesAt: 32,
+  nodeIdAt: 33,
+  nodeIdMaxBytes: 95,
+  /** "TRID". */
+  magic: 0x44495254,
+} as const;
+
+/** Name of a segment's file: the index of its first batch, 20 digits. */
+export function segmentName(firstIndex: number): string {
+  return `${String(firstIndex).padStart(20, "0")}.log`;
+}
+
+/** Name of a segment's index file. */
+export function indexName(firstIndex: number): string {
+  return `${String(firstIndex).padStart(20, "0")}.index`;
+}
+
+/** The first index that a segment's file name says; `undefined`: not such a name. */
+export function parseSegmentName(name: string): number | undefined {
+  const digits = /^(\d{20})\.log$/.exec(name)?.[1];
+  if (digits === undefined) return undefined;
+  const index = Number(digits);
+  return Number.isSafeInteger(index) ? index : undefined;
+}

@@ -1,0 +1,152 @@
+/**
+ * Reads a journal file: the whole frames from its start on, and whether anything whole stands beyond the first bad one.
+ * @module
+ */
+import { getU64, roundUp, sameBytes, viewOf } from "../base/bytes.ts";
+import type { DiskFile } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
+import { newerVersion } from "./batch-reader.ts";
+import { FrameKind, formatVersion, frameHeader, RecordKind, recordHeader } from "./format.ts";
+
+/** A whole frame. `bytes` is a view that is good only until the next one is read. */
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly number: number;
+  readonly incarnation: number;
+  readonly freed: number;
+  /** Position in its file. */
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
+/** One record of a frame. */
+export interface FrameRecord {
+  readonly kind: RecordKind;
+  readonly flags: number;
+  readonly logNumber: number;
+  readonly group: number;
+  /** The body, with its padding. */
+  readonly body: Uint8Array;
+  /** Position of the body in the frame's file. */
+  readonly position: number;
+}
+
+/** Whose frames count. */
+export interface FrameOwner {
+  readonly diskId: Uint8Array;
+  readonly crcKey: number;
+}
+
+const kinds: readonly FrameKind[] = Object.values(FrameKind);
+const recordKinds: readonly RecordKind[] = Object.values(RecordKind);
+
+/** Reads one journal file through a window, so that memory stays bounded by the largest frame. */
+export class FrameReader {
+  readonly #file: DiskFile;
+  readonly #owner: FrameOwner;
+  readonly #hash: Hash;
+  readonly #windowBytes: number;
+  #fileBytes = 0;
+  #window = new Uint8Array(0);
+  #windowAt = 0;
+
+  constructor(file: DiskFile, owner: FrameOwner, hash: Hash, windowBytes = 8 << 20) {
+    this.#file = file;
+    this.#owner = owner;
+    this.#hash = hash;
+    this.#windowBytes = windowBytes;
+  }
+
+  /** Size of the file, bytes, once something was read. */
+  get fileBytes(): number {
+    return this.#fileBytes;
+  }
+
+  /** The whole frames that follow each other by number from the start of the file on. */
+  async *frames(): AsyncGenerator<Frame> {
+    this.#fileBytes = await this.#file.size();
+    let position = 0;
+    let next: number | undefined;
+    for (;;) {
+      const frame = await this.#frameAt(position);
+      if (!frame || (next !== undefined && frame.number !== next)) return;
+      yield frame;
+      next = frame.number + 1;
+      position += roundUp(viewOf(frame.bytes).getUint32(frameHeader.lengthAt, true), frameHeader.border);
+    }
+  }
+
+  /** The first whole frame at or after `from` with a number above `number`: what a torn end can't have behind it. */
+  async wholeFrameBeyond(from: number, number: number): Promise<Frame | undefined> {
+    this.#fileBytes = await this.#file.size();
+    for (let position = from; position < this.#fileBytes; position += frameHeader.border) {
+      const frame = await this.#frameAt(position);
+      if (frame && frame.number > number) return frame;
+    }
+    return undefined;
+  }
+
+  async #frameAt(position: number): Promise<Frame | undefined> {
+    const header = await this.#bytesAt(position, frameHeader.bytes);
+    if (!header) return undefined;
+    const view = viewOf(header);
+    if (view.getUint32(frameHeader.magicAt, true) !== frameHeader.magic) return undefined;
+    if (!sameBytes(header.subarray(frameHeader.diskIdAt, frameHeader.diskIdAt + 16), this.#owner.diskId))
+      return undefined;
+    const length = view.getUint32(frameHeader.lengthAt, true);
+    if (length < frameHeader.bytes || position + length > this.#fileBytes) return undefined;
+    const bytes = await this.#bytesAt(position, length);
+    if (!bytes) return undefined;
+    const whole = viewOf(bytes);
+    const crc = this.#hash.crc32(bytes.subarray(frameHeader.magicAt), this.#owner.crcKey);
+    if (whole.getUint32(frameHeader.crcAt, true) !== crc) return undefined;
+    const kind = kinds.find((known) => known === whole.getUint8(frameHeader.kindAt));
+    if (whole.getUint8(frameHeader.versionAt) !== formatVersion || kind === undefined) {
+      throw newerVersion(`The journal frame at ${position}`);
+    }
+    return {
+      kind,
+      number: getU64(whole, frameHeader.numberAt),
+      incarnation: getU64(whole, frameHeader.incarnationAt),
+      freed: getU64(whole, frameHeader.freedAt),
+      position,
+      bytes,
+    };
+  }
+
+  async #bytesAt(position: number, length: number): Promise<Uint8Array | undefined> {
+    if (position + length > this.#fileBytes) return undefined;
+    const end = this.#windowAt + this.#window.length;
+    if (position < this.#windowAt || position + length > end) {
+      const wanted = Math.min(Math.max(length, this.#windowBytes), this.#fileBytes - position);
+      const window = new Uint8Array(wanted);
+      const read = await this.#file.read(window, position);
+      this.#window = window.subarray(0, read);
+      this.#windowAt = position;
+      if (read < length) return undefined;
+    }
+    return this.#window.subarray(position - this.#windowAt, position - this.#windowAt + length);
+  }
+}
+
+/** The records of a whole frame, in order. @throws {DataFolderError} One is of a kind that only a newer tailrace knows. */
+export function* recordsOf(frame: Frame): Generator<FrameRecord> {
+  const { bytes } = frame;
+  const view = viewOf(bytes);
+  let at: number = frameHeader.bytes;
+  while (at < bytes.length) {
+    const kind = recordKinds.find((known) => known === view.getUint8(at + recordHeader.kindAt));
+    if (kind === undefined)
+      throw newerVersion(`A journal record of kind ${view.getUint8(at)} in frame ${frame.number}`);
+    const end = at + view.getUint32(at + recordHeader.lengthAt, true);
+    yield {
+      kind,
+      flags: view.getUint8(at + recordHeader.flagsAt),
+      logNumber: view.getUint16(at + recordHeader.logNumberAt, true),
+      group: getU64(view, at + recordHeader.groupAt),
+      body: bytes.subarray(at + recordHeader.bytes, end),
+      position: frame.position + at + recordHeader.bytes,
+    };
+    at = end;
+  }
+}

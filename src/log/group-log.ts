@@ -1,0 +1,455 @@
+/**
+ * One log: what is appended gathers, and goes round by round to the journal or, where a round is large, to the segment.
+ * - A round is what gathered while the one before was on its way. It is stamped when it is taken, in order.
+ * - A batch is journaled only when all before it is durable or in the journal: while a large round is on its way,
+ *   small batches wait. So none ever hangs on an unsynced large one.
+ * - A refusal for want of room refuses all that is stamped and not durable, and all that waits behind it.
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
+import { putU32 } from "../base/bytes.ts";
+import type { NoRoomError } from "../base/disk-errors.ts";
+import { limitPassed, TailraceError } from "../base/errors.ts";
+import { checkpointPayload, stampHeader } from "./batch-writer.ts";
+import type { LogContext } from "./context.ts";
+import { type DirectRound, Flusher } from "./flush.ts";
+import { batchHeader, batchMaxBytes, digestBytes, RecordKind, voteBody } from "./format.ts";
+import type { FrameBuilder } from "./frame-writer.ts";
+import { writeVote } from "./group-state.ts";
+import type { Contributor } from "./journal.ts";
+import { LogReader } from "./log-reader.ts";
+import type { LogState } from "./log-state.ts";
+import type { Segments } from "./segments.ts";
+import type { AppendedBatch, GroupLog, LogPosition, LogReadRequest, NewBatch, SegmentLimits, Vote } from "./types.ts";
+
+/** An append that waits for its stamp, or for the disk. */
+interface Pending {
+  readonly batch: NewBatch;
+  readonly bytes: number;
+  /** It goes through the journal whatever the round's size, as batch 0 does. */
+  readonly journaled: boolean;
+  /** For batch 0, which makes the group: its append time is the same on every replica. */
+  readonly made: { readonly appendTimeMicros: number } | undefined;
+  readonly resolve: (appended: AppendedBatch) => void;
+  readonly reject: (error: Error) => void;
+  /** What it was stamped with. */
+  appended: AppendedBatch | undefined;
+  /** Where in the ring it stands. */
+  ringPosition: number;
+}
+
+/** Length of a note record's body. */
+function noteBytes(note: Uint8Array): number {
+  return 4 + note.length;
+}
+
+/** One group's log. */
+export class JournaledLog implements GroupLog, Contributor {
+  readonly state: LogState;
+  readonly segments: Segments;
+  readonly #context: LogContext;
+  readonly #flusher: Flusher;
+  readonly #reader: LogReader;
+  #gathered: Pending[] = [];
+  #gatheredBytes = 0;
+  /** Stamped, in the frame that is on its way. */
+  #journaling: Pending[] = [];
+  /** Stamped, in flushes that are on their way. */
+  #flushing: Pending[] = [];
+  #rollLimits: SegmentLimits | undefined;
+  #checkpointState: ((index: number) => Uint8Array) | undefined;
+  /** Bytes, and append time of the first batch, of the segment that the next batch belongs to. */
+  #segmentBytes: number;
+  #segmentSinceMicros: number | undefined;
+  readonly #durableListeners = new Set<() => void>();
+  readonly #commitListeners = new Set<() => void>();
+  #ended: TailraceError | undefined;
+
+  constructor(state: LogState, segments: Segments, context: LogContext) {
+    this.state = state;
+    this.segments = segments;
+    this.#context = context;
+    this.#flusher = new Flusher(state, segments, context, {
+      takeRound: (maxBytes, mayBegin) => this.#takeRound(maxBytes, mayBegin),
+      nextIsCheckpoint: () => this.#nextIsCheckpoint(),
+      flushed: () => this.#schedule(),
+      refused: (error) => this.#refuseAll(error),
+    });
+    this.#reader = new LogReader(state, segments, context);
+    this.#segmentBytes = this.#bytesOfOpenSegment();
+  }
+
+  get group(): number {
+    return this.state.group;
+  }
+
+  get base(): { readonly index: number; readonly offset: number } {
+    return this.state.base;
+  }
+
+  get durableEnd(): LogPosition {
+    return this.state.durable;
+  }
+
+  get commit(): { readonly index: number; readonly offset: number } {
+    return this.state.commit;
+  }
+
+  get vote(): Vote {
+    return this.state.vote;
+  }
+
+  get storedBytes(): number {
+    return this.segments.storedBytes + this.state.tail.bytes;
+  }
+
+  rollBy(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void {
+    this.#rollLimits = limits;
+    this.#checkpointState = checkpointState;
+  }
+
+  append(batch: NewBatch): Promise<AppendedBatch> {
+    const bytes = batchHeader.bytes + batch.payload.length;
+    const refusal = this.#refusal(bytes);
+    if (refusal) return Promise.reject(refusal);
+    return this.#gather(batch, bytes, { journaled: batch.begins !== undefined, made: undefined });
+  }
+
+  /** Makes the log: batch 0, whose record tells the journal of the group. */
+  make(batch0: NewBatch, appendTimeMicros: number): Promise<AppendedBatch> {
+    const bytes = batchHeader.bytes + batch0.payload.length;
+    return this.#gather(batch0, bytes, { journaled: true, made: { appendTimeMicros } });
+  }
+
+  setCommit(index: number): void {
+    const { state } = this;
+    assert(index <= state.durable.index, `commit ${index} is beyond what is durable, ${state.durable.index}`);
+    if (index <= state.commit.index) return;
+    assert(index === state.durable.index, "a commit index below the durable end needs its offset looked up");
+    state.commit = { index, offset: state.durable.offset };
+    for (const listener of this.#commitListeners) listener();
+  }
+
+  onDurable(listener: () => void): () => void {
+    this.#durableListeners.add(listener);
+    return () => this.#durableListeners.delete(listener);
+  }
+
+  onCommit(listener: () => void): () => void {
+    this.#commitListeners.add(listener);
+    return () => this.#commitListeners.delete(listener);
+  }
+
+  read(request: LogReadRequest): Promise<StoredBatch[]> {
+    return this.#reader.read(request);
+  }
+
+  findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }> {
+    return this.#reader.findTime(micros, belowIndex);
+  }
+
+  async lastCheckpoint(): Promise<StoredBatch> {
+    const checkpoint = await this.#reader.lastCheckpoint();
+    this.#segmentSinceMicros ??= checkpoint.appendTimeMicros;
+    return checkpoint;
+  }
+
+  headers(index: number): AsyncIterable<BatchHeader> {
+    return this.#reader.headers(index);
+  }
+
+  /** Ends it: what waits and what comes is refused with `reason`. Resolves when nothing is on its way. */
+  async end(reason: TailraceError): Promise<void> {
+    this.#ended = reason;
+    this.#rejectAll(this.#gathered, reason);
+    while (this.#journaling.length > 0) await this.#context.journal.idle();
+    await this.#flusher.idle();
+  }
+
+  /** Moves the tail to segments. @throws {NoRoomError} */
+  emptyTail(): Promise<void> {
+    return this.#flusher.emptyTail();
+  }
+
+  /** Waits until no append is on its way. */
+  async idle(): Promise<void> {
+    while (this.#gathered.length + this.#journaling.length + this.#flusher.inFlight > 0) {
+      await this.#context.journal.idle();
+      await this.#flusher.idle();
+    }
+  }
+
+  contribute(frame: FrameBuilder): boolean {
+    if (this.#flusher.holdsJournal) return true;
+    // What was flushed without being journaled comes before what is journaled now: say so first.
+    if (!this.#context.writeMark(this.group, frame)) return false;
+    for (;;) {
+      if (this.#rollIsDue()) this.#gatherCheckpoint();
+      const next = this.#gathered[0];
+      if (!next) return true;
+      if (!next.journaled && this.#isLargeRound()) return this.#journaling.length > 0 || this.#startDirectFlush();
+      if (!this.#fits(next, frame)) return false;
+      this.#putInFrame(next, frame);
+      this.#gathered.shift();
+      this.#gatheredBytes -= next.bytes;
+      this.#journaling.push(next);
+    }
+  }
+
+  written(): void {
+    const { state } = this;
+    const written = this.#journaling;
+    this.#journaling = [];
+    for (const pending of written) {
+      const { appended, batch } = pending;
+      assert(appended !== undefined, "a batch was written without a stamp");
+      state.tail.push({
+        ringPosition: pending.ringPosition,
+        bytes: pending.bytes,
+        baseOffset: appended.baseOffset,
+        appendTimeMicros: appended.appendTimeMicros,
+        checkpoint: batch.kind === BatchKind.checkpoint,
+      });
+      if (batch.begins) state.vote = batch.begins;
+    }
+    this.#durable(written);
+    if (state.tail.bytes >= this.#context.settings.tailMaxBytes && this.#flusher.inFlight === 0) this.#flushAside();
+    this.#schedule();
+  }
+
+  refused(error: NoRoomError): void {
+    // A large round went its own way meanwhile: what waits now waits for that.
+    if (!this.#flusher.holdsJournal) this.#refuseAll(error);
+  }
+
+  #refuseAll(error: NoRoomError): void {
+    const refused = [...this.#journaling, ...this.#flushing, ...this.#gathered];
+    this.#journaling = [];
+    this.#flushing = [];
+    this.state.stamped = this.state.durable;
+    this.#segmentBytes = this.#bytesOfOpenSegment();
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.#rejectAll(refused, error);
+  }
+
+  #refusal(bytes: number): Error | undefined {
+    const { counters, settings } = this.#context;
+    if (this.#ended) return this.#ended;
+    if (this.state.damage !== undefined) return this.#damaged(this.state.damage);
+    if (bytes > batchMaxBytes) {
+      const limit = { name: "stored_batch_max_bytes", value: batchMaxBytes, actual: bytes };
+      return limitPassed("Cannot append the batch", limit, "Append fewer or smaller records at once");
+    }
+    if (counters.gatheredBytes + bytes > settings.appendQueueMaxBytes) {
+      const limit = { name: "append_queue_max_bytes", value: settings.appendQueueMaxBytes };
+      return limitPassed("Cannot append now", limit, "Append again in a moment", { retryAfterMs: 100 });
+    }
+    return this.#context.noRoom();
+  }
+
+  #damaged(why: string): TailraceError {
+    const what = `Cannot append to the log of stream ${this.group}`;
+    const todo = "Reads go on up to the damage; stop the node and run tailrace repair on its data folder";
+    return new TailraceError("damaged", { what, why, todo }, { nextOffset: this.state.durable.offset });
+  }
+
+  #gather(batch: NewBatch, bytes: number, how: Pick<Pending, "journaled" | "made">): Promise<AppendedBatch> {
+    return new Promise((resolve, reject) => {
+      this.#gathered.push({ batch, bytes, ...how, resolve, reject, appended: undefined, ringPosition: 0 });
+      this.#gatheredBytes += bytes;
+      this.#context.counters.gatheredBytes += bytes;
+      this.#schedule();
+    });
+  }
+
+  /** Sends what gathered on its way, unless something that must come first is on its own. */
+  #schedule(): void {
+    if (this.#gathered.length === 0 || this.#journaling.length > 0) return;
+    const [first] = this.#gathered;
+    if (!first?.journaled && this.#isLargeRound()) this.#startDirectFlush();
+    else if (!this.#flusher.holdsJournal) this.#context.journal.submit(this);
+  }
+
+  #isLargeRound(): boolean {
+    return this.#gatheredBytes >= this.#context.settings.flushBytes;
+  }
+
+  #startDirectFlush(): true {
+    if (this.#flusher.mayStart) this.#flushAside(true);
+    return true;
+  }
+
+  #flushAside(direct = false): void {
+    this.#flusher.start(direct).catch((error: Error) => this.#context.failed(error));
+  }
+
+  #nextIsCheckpoint(): boolean {
+    return this.#gathered[0]?.batch.kind === BatchKind.checkpoint || this.#rollIsDue();
+  }
+
+  /** Whether the next batch must be a checkpoint: the segment has its size or its age. */
+  #rollIsDue(): boolean {
+    const limits = this.#rollLimits;
+    if (!limits || this.#gathered.length === 0) return false;
+    if (this.#gathered[0]?.batch.kind === BatchKind.checkpoint) return false;
+    if (this.#segmentBytes >= limits.maxBytes) return true;
+    const since = this.#segmentSinceMicros;
+    return since !== undefined && this.#context.clock.nowMicros() - since >= limits.maxAgeMicros;
+  }
+
+  #gatherCheckpoint(): void {
+    const { stamped } = this.state;
+    const state = this.#checkpointState?.(stamped.index) ?? new Uint8Array(0);
+    const payload = checkpointPayload(stamped.term, stamped.digest, state);
+    const bytes = batchHeader.bytes + payload.length;
+    const batch: NewBatch = { kind: BatchKind.checkpoint, payload, recordCount: 0 };
+    const nobody = () => {};
+    this.#gathered.unshift({
+      batch,
+      bytes,
+      journaled: false,
+      made: undefined,
+      resolve: nobody,
+      reject: nobody,
+      appended: undefined,
+      ringPosition: 0,
+    });
+    this.#gatheredBytes += bytes;
+    this.#context.counters.gatheredBytes += bytes;
+  }
+
+  #fits(pending: Pending, frame: FrameBuilder): boolean {
+    const { batch, bytes, made } = pending;
+    if (batch.begins) return frame.fits(voteBody.bytes, bytes);
+    return made ? frame.fits(bytes, noteBytes(this.state.note)) : frame.fits(bytes);
+  }
+
+  #putInFrame(pending: Pending, frame: FrameBuilder): void {
+    const { batch, bytes } = pending;
+    const { group, logNumber } = this.state;
+    if (batch.begins) {
+      writeVote(frame.bytes, frame.add(RecordKind.vote, group, logNumber, voteBody.bytes), batch.begins);
+    }
+    const at = frame.add(pending.made ? RecordKind.made : RecordKind.batch, group, logNumber, bytes);
+    pending.ringPosition = this.#context.journal.ringPosition(at);
+    const whole = frame.bytes.subarray(at, at + bytes);
+    whole.set(batch.payload, batchHeader.bytes);
+    this.#stamp(pending, whole.subarray(0, batchHeader.bytes), whole.subarray(batchHeader.bytes), whole);
+    if (!pending.made) return;
+    const { note } = this.state;
+    const noteAt = frame.add(RecordKind.note, group, logNumber, noteBytes(note));
+    putU32(frame.bytes, noteAt, note.length);
+    frame.bytes.set(note, noteAt + 4);
+  }
+
+  /** Gives a batch its place, its time and its digest: writes its header. */
+  #stamp(pending: Pending, header: Uint8Array, payload: Uint8Array, whole?: Uint8Array): void {
+    const { state } = this;
+    const { stamped } = state;
+    const { batch } = pending;
+    // A clock that went back does not take the log with it.
+    const nowMicros = pending.made?.appendTimeMicros ?? this.#context.clock.nowMicros();
+    const appendTimeMicros = Math.max(nowMicros, stamped.appendTimeMicros);
+    const term = batch.begins?.term ?? stamped.term;
+    const stamp = {
+      kind: batch.kind,
+      group: state.group,
+      index: stamped.index,
+      baseOffset: stamped.offset,
+      recordCount: batch.recordCount,
+      term,
+      appendTimeMicros,
+    };
+    stampHeader(header, payload, stamp, stamped.digest, this.#context.hash, whole);
+    const digest = header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes);
+    const nextOffset = stamped.offset + batch.recordCount;
+    pending.appended = {
+      index: stamped.index,
+      baseOffset: stamped.offset,
+      nextOffset,
+      appendTimeMicros,
+      term,
+      digest,
+    };
+    state.stamped = { index: stamped.index + 1, offset: nextOffset, appendTimeMicros, term, digest };
+    if (batch.kind === BatchKind.checkpoint) {
+      this.#segmentBytes = 0;
+      this.#segmentSinceMicros = appendTimeMicros;
+    }
+    this.#segmentBytes += pending.bytes;
+    batch.stamped?.(stamped.index, appendTimeMicros);
+  }
+
+  #takeRound(maxBytes: number, mayBegin: boolean): DirectRound | undefined {
+    const round: Pending[] = [];
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for (;;) {
+      if (this.#rollIsDue()) this.#gatherCheckpoint();
+      const next = this.#gathered[0];
+      // What must be journaled is never alone in a flush: a vote goes with it.
+      if (!next || next.journaled) break;
+      const begins = next.batch.kind === BatchKind.checkpoint;
+      if (begins && !(mayBegin && round.length === 0)) break;
+      if (round.length > 0 && bytes + next.bytes > maxBytes) break;
+      const header = new Uint8Array(batchHeader.bytes);
+      this.#stamp(next, header, next.batch.payload);
+      parts.push(header, next.batch.payload);
+      bytes += next.bytes;
+      this.#gathered.shift();
+      this.#gatheredBytes -= next.bytes;
+      round.push(next);
+      this.#flushing.push(next);
+    }
+    if (round.length === 0) return undefined;
+    return { parts, bytes, batches: round.length, written: () => this.#flushedRound(round) };
+  }
+
+  #flushedRound(round: readonly Pending[]): void {
+    this.#flushing.splice(0, round.length);
+    this.#durable(round);
+  }
+
+  /** These are on the disk, and all before them. */
+  #durable(batches: readonly Pending[]): void {
+    const { state } = this;
+    const { counters } = this.#context;
+    const last = batches.at(-1)?.appended;
+    if (!last) return;
+    state.durable = {
+      index: last.index + 1,
+      offset: last.nextOffset,
+      appendTimeMicros: last.appendTimeMicros,
+      term: last.term,
+      digest: last.digest,
+    };
+    for (const listener of this.#durableListeners) listener();
+    for (const pending of batches) {
+      counters.gatheredBytes -= pending.bytes;
+      counters.appendedBatches += 1;
+      counters.appendedBytes += pending.bytes;
+      if (pending.appended) pending.resolve(pending.appended);
+    }
+  }
+
+  #rejectAll(refused: readonly Pending[], error: Error): void {
+    if (refused === this.#gathered) {
+      this.#gathered = [];
+      this.#gatheredBytes = 0;
+    }
+    for (const pending of refused) {
+      this.#context.counters.gatheredBytes -= pending.bytes;
+      pending.reject(error);
+    }
+  }
+
+  #bytesOfOpenSegment(): number {
+    const { tail } = this.state;
+    const from = tail.lastCheckpoint;
+    let bytes = from === undefined ? (this.segments.active?.sizeBytes ?? 0) : 0;
+    for (let index = from ?? tail.startIndex; index < tail.endIndex; index++) bytes += tail.entry(index).bytes;
+    return bytes;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Reads a log: from its segments, then from its tail. A flush may move batches from one to the other meanwhile, so each
+ * step looks anew where its next batch stands.
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import type { BatchHeader, StoredBatch } from "../base/batch.ts";
+import { BatchKind } from "../base/batch.ts";
+import { batchBytes, readBatch } from "./batch-reader.ts";
+import type { LogContext } from "./context.ts";
+import type { LogState } from "./log-state.ts";
+import { damagedAt } from "./segment.ts";
+import type { Segments, Wanted } from "./segments.ts";
+import type { LogReadRequest } from "./types.ts";
+
+const scanBytes = 1 << 20;
+
+/** Reading of one log. */
+export class LogReader {
+  readonly #log: LogState;
+  readonly #segments: Segments;
+  readonly #context: LogContext;
+
+  constructor(log: LogState, segments: Segments, context: LogContext) {
+    this.#log = log;
+    this.#segments = segments;
+    this.#context = context;
+  }
+
+  /** Reads whole batches in order. */
+  async read(request: LogReadRequest): Promise<StoredBatch[]> {
+    const batches: StoredBatch[] = [];
+    const belowIndex = Math.min(request.belowIndex, this.#log.durable.index);
+    let wanted = wantedFrom(request.from);
+    let bytes = 0;
+    while (bytes < request.maxBytes) {
+      const more = await this.#step(wanted, { belowIndex, maxBytes: request.maxBytes - bytes });
+      // A soft limit: only the first batch may pass it.
+      const last = more.at(-1);
+      if (!last) break;
+      for (const batch of more) {
+        if (batches.length > 0 && bytes + batchBytes(batch) > request.maxBytes) return batches;
+        batches.push(batch);
+        bytes += batchBytes(batch);
+      }
+      wanted = wantedFrom({ index: last.index + 1 });
+    }
+    return batches;
+  }
+
+  /** Where the first batch at or after a time stands. */
+  async findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }> {
+    const wanted: Wanted = {
+      key: "appendTimeMicros",
+      value: micros,
+      wanted: ({ appendTimeMicros }) => appendTimeMicros >= micros,
+    };
+    const limit = { belowIndex: Math.min(belowIndex, this.#log.durable.index), maxBytes: 1 };
+    const [found] = await this.#step(wanted, limit);
+    if (found) return { index: found.index, offset: found.baseOffset };
+    return { index: this.#log.commit.index, offset: this.#log.commit.offset };
+  }
+
+  /** The newest checkpoint. */
+  async lastCheckpoint(): Promise<StoredBatch> {
+    const inTail = this.#log.tail.lastCheckpoint;
+    const index = inTail ?? this.#segments.active?.firstIndex ?? this.#log.base.index;
+    const [checkpoint] = await this.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
+    assert(checkpoint?.kind === BatchKind.checkpoint, `group ${this.#log.group} has no checkpoint at ${index}`);
+    return checkpoint;
+  }
+
+  /** Headers from `index` on. */
+  async *headers(index: number): AsyncGenerator<BatchHeader> {
+    for (let next = index; ; ) {
+      const batches = await this.read({
+        from: { index: next },
+        belowIndex: Number.MAX_SAFE_INTEGER,
+        maxBytes: scanBytes,
+      });
+      const last = batches.at(-1);
+      if (!last) return;
+      yield* batches;
+      next = last.index + 1;
+    }
+  }
+
+  /** Some batches from the first one wanted on; none: there is none. */
+  async #step(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
+    const { tail, flushed } = this.#log;
+    const tailOnly = wanted.key === "index" && wanted.value >= tail.startIndex;
+    if (!tailOnly && flushed.end.index > this.#log.base.index) {
+      const found = await this.#segments.read(wanted, limit);
+      if (found.length > 0) return found;
+    }
+    return await this.#readTail(wanted, limit);
+  }
+
+  async #readTail(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
+    const { tail, group } = this.#log;
+    const { journal, hash } = this.#context;
+    const batches: StoredBatch[] = [];
+    let bytes = 0;
+    for (let index = this.#firstInTail(wanted); index < Math.min(tail.endIndex, limit.belowIndex); index++) {
+      // The tail may have moved to a segment while the batch before was read.
+      if (index < tail.startIndex) return batches.length > 0 ? batches : await this.#step(wanted, limit);
+      const entry = tail.entry(index);
+      if (batches.length > 0 && bytes + entry.bytes > limit.maxBytes) return batches;
+      const stored = await journal.read(entry.ringPosition, entry.bytes);
+      const batch = readBatch(stored, group, hash);
+      if (!batch || batch.index !== index) throw damagedAt(`journal at ${entry.ringPosition}`, 0, group);
+      if (batches.length === 0 && !wanted.wanted(batch)) continue;
+      batches.push(batch);
+      bytes += entry.bytes;
+      if (bytes >= limit.maxBytes) break;
+    }
+    return batches;
+  }
+
+  #firstInTail(wanted: Wanted): number {
+    const { tail } = this.#log;
+    switch (wanted.key) {
+      case "index":
+        return Math.max(wanted.value, tail.startIndex);
+      case "appendTimeMicros":
+        return tail.firstAtTime(wanted.value);
+      case "baseOffset":
+        // The batch that holds the offset begins before it.
+        return Math.max(tail.firstAtOffset(wanted.value) - 1, tail.startIndex);
+    }
+  }
+}
+
+function wantedFrom(from: LogReadRequest["from"]): Wanted {
+  if ("index" in from) {
+    const { index } = from;
+    return { key: "index", value: index, wanted: (batch) => batch.index >= index };
+  }
+  const { offset } = from;
+  return {
+    key: "baseOffset",
+    value: offset,
+    wanted: ({ baseOffset, recordCount }) => baseOffset >= offset || baseOffset + recordCount > offset,
+  };
+}

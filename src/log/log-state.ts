@@ -1,0 +1,77 @@
+/**
+ * Where one log stands. Its parts (appending, flushing, reading) share this and nothing else.
+ * - flushed <= durable <= stamped, and commit <= durable.
+ * - The tail holds the batches from flushed to what is journaled.
+ * @module
+ */
+import type { GroupState, Mark } from "./group-state.ts";
+import { Tail } from "./tail.ts";
+import type { LogPosition, Vote } from "./types.ts";
+
+/** What a group's log is now. */
+export interface LogState {
+  readonly group: number;
+  readonly logNumber: number;
+  vote: Vote;
+  readonly life: number;
+  readonly floor: { readonly term: number; readonly index: number };
+  readonly base: { readonly index: number; readonly offset: number };
+  readonly note: Uint8Array;
+  /** The journal knows that folder and first file are there. */
+  placed: boolean;
+  /** Segments are synced up to here. */
+  flushed: Mark;
+  tail: Tail;
+  /** What is durable ends here. */
+  durable: LogPosition;
+  /** What has an index ends here; the rest of it is on its way to the disk. */
+  stamped: LogPosition;
+  commit: { index: number; offset: number };
+  /** Why nothing is appended any more; reads go up to the damage. */
+  damage: string | undefined;
+}
+
+/** A log as recovery found it, its journaled batches in `tail`. */
+export function logStateOf(group: number, logNumber: number, state: GroupState, tail: Tail): LogState {
+  const { mark } = state;
+  return {
+    group,
+    logNumber,
+    vote: state.vote,
+    life: state.life,
+    floor: state.floor,
+    base: state.base,
+    note: state.note,
+    placed: state.placed,
+    flushed: mark,
+    tail,
+    durable: mark.end,
+    stamped: mark.end,
+    commit: { index: state.base.index, offset: state.base.offset },
+    damage: undefined,
+  };
+}
+
+/** What a snapshot says of a log. */
+export function groupStateOf(log: LogState): GroupState {
+  return {
+    vote: log.vote,
+    life: log.life,
+    floor: log.floor,
+    base: log.base,
+    placed: isPlaced(log),
+    mark: { ...log.flushed, commitIndex: log.commit.index },
+    endIndex: log.tail.endIndex,
+    note: log.note,
+  };
+}
+
+/** Whether its folder and first file are on the disk, known to the journal or not yet. */
+export function isPlaced(log: LogState): boolean {
+  return log.placed || log.flushed.end.index > log.base.index;
+}
+
+/** A tail that begins where the segments end. */
+export function emptyTail(mark: Mark): Tail {
+  return new Tail(mark.end.index);
+}

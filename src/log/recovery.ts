@@ -1,0 +1,103 @@
+/**
+ * Turns what the journal told into logs: reads each on from its mark where the stop was not clean.
+ * @module
+ */
+import type { Disk } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
+import { batchHeader, digestBytes } from "./format.ts";
+import type { JournalReplay, ReplayedGroup } from "./journal-replay.ts";
+import { type LogState, logStateOf } from "./log-state.ts";
+import { listSegments, recoverSegments } from "./segment-recovery.ts";
+
+/** A log that was found. */
+export interface FoundLog {
+  readonly state: LogState;
+  readonly segments: readonly { firstIndex: number; sizeBytes: number }[];
+  /** Its mark is another than the journal knows. */
+  readonly moved: boolean;
+  /** Journaled batches that followed nothing. */
+  readonly dropped: number;
+}
+
+/** All logs, and what it took. */
+export interface RecoveredLogs {
+  readonly logs: readonly FoundLog[];
+  readonly keptBytes: number;
+  readonly cutBytes: number;
+  readonly droppedBatches: number;
+  readonly syncs: number;
+}
+
+/** What recovery works on. */
+export interface RecoveryInput {
+  readonly disk: Disk;
+  readonly hash: Hash;
+  readonly groupsFolder: string;
+  readonly replayed: JournalReplay;
+  /** Reads bytes of the ring. */
+  readonly read: (ringPosition: number, bytes: number) => Promise<Uint8Array>;
+  readonly clean: boolean;
+  readonly progress?: (done: number, all: number) => void;
+}
+
+const atOnce = 16;
+
+/** Recovers all groups, some at once: each costs a few calls that wait for the disk. */
+export async function recoverLogs(input: RecoveryInput): Promise<RecoveredLogs> {
+  const names = new Set((await input.disk.list(input.groupsFolder)) ?? []);
+  const waiting = [...input.replayed.groups];
+  const all = waiting.length;
+  const logs: FoundLog[] = [];
+  const sums = { keptBytes: 0, cutBytes: 0, droppedBatches: 0, syncs: 0 };
+  const work = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const [group, replayed] = next;
+      const recovered = await recoverLog(input, group, replayed, names.has(String(group)));
+      logs.push(recovered.found);
+      sums.keptBytes += recovered.keptBytes;
+      sums.cutBytes += recovered.cutBytes;
+      sums.syncs += recovered.syncs;
+      sums.droppedBatches += recovered.found.dropped;
+      input.progress?.(logs.length, all);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return { logs, ...sums };
+}
+
+async function recoverLog(input: RecoveryInput, group: number, replayed: ReplayedGroup, hasFolder: boolean) {
+  const { disk, hash, clean } = input;
+  const { state, tail, logNumber } = replayed;
+  const folder = `${input.groupsFolder}/${group}/${logNumber}`;
+  const known = { ...state, endIndex: tail.endIndex };
+  const flushed = state.mark.end.index > state.base.index;
+  if (clean || !(hasFolder || state.placed || flushed)) {
+    const segments = flushed ? await listSegments(disk, { folder, mark: state.mark }) : [];
+    const log = finish(logStateOf(group, logNumber, known, tail), replayed);
+    return { found: { state: log, segments, moved: false, dropped: replayed.dropped }, ...noWork };
+  }
+  const journaled = async (index: number) => {
+    if (index < tail.startIndex || index >= tail.endIndex) return undefined;
+    const header = await input.read(tail.entry(index).ringPosition, batchHeader.bytes);
+    return header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes);
+  };
+  const recovered = await recoverSegments(disk, hash, { group, folder, mark: state.mark, journaled });
+  const log = logStateOf(group, logNumber, { ...known, mark: recovered.mark }, tail);
+  log.damage = recovered.damage;
+  const moved = recovered.mark.end.index > state.mark.end.index;
+  // What the segments have need not be in the tail; a tail that begins beyond them has lost what was between.
+  if (moved) tail.dropBefore(recovered.mark.end.index);
+  const { keptBytes, cutBytes, syncs, segments } = recovered;
+  const found = { state: finish(log, replayed), segments, moved, dropped: replayed.dropped };
+  return { found, keptBytes, cutBytes, syncs };
+}
+
+const noWork = { keptBytes: 0, cutBytes: 0, syncs: 0 };
+
+/** Sets where the log ends: its tail's end, or its segments'. */
+function finish(log: LogState, replayed: ReplayedGroup): LogState {
+  const { end } = replayed.end.index > log.flushed.end.index ? replayed : log.flushed;
+  log.durable = end;
+  log.stamped = end;
+  return log;
+}

@@ -1,0 +1,152 @@
+/**
+ * Opens the journal's files at a start: makes the first one of a new folder, or finds what an old one holds.
+ * @module
+ */
+import { present } from "../base/assert.ts";
+import { DataFolderError } from "../base/disk-errors.ts";
+import type { Disk } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
+import type { Random } from "../host/random.ts";
+import { type FolderId, makeId, readId, writeId } from "./folder-id.ts";
+import { FrameKind, frameHeader, idFile } from "./format.ts";
+import { FrameBuilder } from "./frame-writer.ts";
+import type { RingState } from "./journal.ts";
+import { JournalReplay } from "./journal-replay.ts";
+import { endOf, replay, scanRing, writeAgain } from "./ring-scan.ts";
+import { type LogOptions, type LogSettings, logSettings } from "./settings.ts";
+import type { SyncCounts } from "./types.ts";
+
+/** The journal as a start found or made it. */
+export interface OpenedRing {
+  readonly id: FolderId;
+  readonly ring: RingState;
+  readonly settings: LogSettings;
+  readonly replayed: JournalReplay;
+  readonly kind: "created" | "clean" | "recovered";
+}
+
+/** What opening stands on. */
+export interface RingSurroundings {
+  readonly path: string;
+  readonly disk: Disk;
+  readonly hash: Hash;
+  readonly random: Random;
+  readonly options: LogOptions;
+  readonly syncs: SyncCounts;
+}
+
+const mebibyte = 1 << 20;
+
+/** @throws {DataFolderError} The folder holds something else, or its journal or `id` is damaged. */
+export async function openRing(around: RingSurroundings): Promise<OpenedRing> {
+  const { disk, path, hash } = around;
+  const file = await disk.open(`${path}/id`, { create: false });
+  if (!file) return await createRing(around);
+  const bytes = new Uint8Array(idFile.bytes);
+  const read = await file.read(bytes, 0);
+  await file.close();
+  const id = readId(bytes.subarray(0, read), `${path}/id`, hash);
+  return await findRing(around, id);
+}
+
+async function createRing(around: RingSurroundings): Promise<OpenedRing> {
+  const { disk, path, hash, random, options, syncs } = around;
+  await refuseStrangers(disk, path);
+  const id = makeId(random);
+  const settings = logSettings(await fittedTo(disk, path, options));
+  const folder = `${path}/journal`;
+  await disk.makeFolder(folder);
+  // Left by a first start that was cut short.
+  await disk.remove(`${folder}/0`);
+  const first = present(await disk.open(`${folder}/0`, { create: true }), "the first journal file could not be made");
+  const filledBytes = Math.min(settings.journalFillBytes, settings.journalFileBytes);
+  const frame = new FrameBuilder(new Uint8Array(frameHeader.border));
+  const stamp = { kind: FrameKind.snapshot, number: 1, incarnation: 1, freed: 0, diskId: id.diskId, crcKey: id.crcKey };
+  await first.write([frame.finish(stamp, hash), new Uint8Array(filledBytes - frameHeader.border)], 0);
+  await first.sync();
+  syncs.journalFill += 1;
+  await disk.makeFolder(`${path}/groups`);
+  await writeIdFile(around, id);
+  const files = [{ slot: 0, file: first, filledBytes, firstFrame: 1 }];
+  const ring = { files, slot: 0, head: frameHeader.border, nextNumber: 2, freed: 0, incarnation: 1 };
+  return { id, ring, settings, replayed: new JournalReplay(hash), kind: "created" };
+}
+
+/** The commit point of a first start: from now on the folder is one. */
+async function writeIdFile(around: RingSurroundings, id: FolderId): Promise<void> {
+  const { disk, path, hash, syncs } = around;
+  await disk.syncFolder(`${path}/journal`);
+  const draft = present(await disk.open(`${path}/id.new`, { create: true }), "the id file could not be made");
+  await draft.write([writeId(id, hash)], 0);
+  await draft.sync();
+  await draft.close();
+  await disk.syncFolder(path);
+  await disk.rename(`${path}/id.new`, `${path}/id`);
+  await disk.syncFolder(path);
+  syncs.other += 1;
+  syncs.folder += 3;
+}
+
+async function findRing(around: RingSurroundings, id: FolderId): Promise<OpenedRing> {
+  const { disk, path, hash, syncs } = around;
+  const place = { folder: `${path}/journal`, owner: id, disk, hash };
+  const scanned = await scanRing(place);
+  const { newest, runs } = scanned;
+  const settings = logSettings(await fittedTo(disk, path, around.options, runs));
+  const clean = newest.lastKind === FrameKind.clean;
+  if (!clean) {
+    await writeAgain(scanned);
+    syncs.other += 1;
+  }
+  const replayed = new JournalReplay(hash);
+  for await (const { frame, records } of replay(place, scanned, settings.journalFileBytes)) {
+    replayed.apply(frame, records);
+  }
+  const ring: RingState = {
+    files: runs.map((run) => ({
+      slot: run.slot,
+      file: run.file,
+      filledBytes: run.sizeBytes - (run.sizeBytes % frameHeader.border),
+      firstFrame: scanned.live.includes(run) ? run.first : 0,
+    })),
+    slot: newest.slot,
+    head: endOf(newest),
+    nextNumber: newest.last + 1,
+    freed: newest.freed,
+    incarnation: newest.incarnation + 1,
+  };
+  return { id, ring, settings, replayed, kind: clean ? "clean" : "recovered" };
+}
+
+/** Without `id` only what a first start that was cut short leaves may be there. */
+async function refuseStrangers(disk: Disk, path: string): Promise<void> {
+  const ours = new Set(["lock", "journal", "groups", "id.new"]);
+  const names = (await disk.list(path)) ?? [];
+  const journal = (await disk.list(`${path}/journal`)) ?? [];
+  const groups = (await disk.list(`${path}/groups`)) ?? [];
+  const stranger =
+    names.find((name) => !ours.has(name)) ??
+    journal.filter((name) => name !== "0").map((name) => `journal/${name}`)[0] ??
+    groups.map((name) => `groups/${name}`)[0];
+  if (stranger === undefined) return;
+  throw new DataFolderError(
+    `${path} is no data folder of tailrace: it has ${stranger} in it, and no id file`,
+    "Name an empty or a new folder, or restore the id file of this one",
+  );
+}
+
+/** The ring takes at most 1/16 of the volume, at least 4 MiB; a ring that is there keeps the size of its files. */
+async function fittedTo(
+  disk: Disk,
+  path: string,
+  options: LogOptions,
+  runs: readonly { slot: number; sizeBytes: number }[] = [],
+): Promise<LogOptions> {
+  const files = options.journalFiles ?? 4;
+  const { totalBytes } = await disk.space(path);
+  const share = Math.floor(totalBytes / 16 / files / mebibyte) * mebibyte;
+  const wanted = options.journalFileBytes ?? Math.min(Math.max(share, mebibyte), 64 * mebibyte);
+  const largest = Math.max(0, ...runs.map(({ sizeBytes }) => Math.ceil(sizeBytes / mebibyte) * mebibyte));
+  const slots = Math.max(0, ...runs.map(({ slot }) => slot + 1));
+  return { ...options, journalFileBytes: Math.max(wanted, largest), journalFiles: Math.max(files, slots) };
+}

@@ -1,0 +1,142 @@
+/**
+ * Finds the ring's end at a start, and tells a torn end from damage.
+ * - Files are in the order of the numbers of their first whole frames.
+ * - Above `freed` every frame must be there. A bad one with a whole one of a greater number at any later border or in any
+ *   file is damage; with none it is the torn end: the next frame was written only after this one's sync returned.
+ * @module
+ */
+import { present } from "../base/assert.ts";
+import { roundUp } from "../base/bytes.ts";
+import { DataFolderError } from "../base/disk-errors.ts";
+import type { Disk, DiskFile } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
+import { FrameKind, frameHeader } from "./format.ts";
+import { type Frame, type FrameOwner, FrameReader, type FrameRecord, recordsOf } from "./frame-reader.ts";
+
+/** A journal file, and the whole frames from its start on. */
+interface Run {
+  readonly slot: number;
+  readonly path: string;
+  readonly file: DiskFile;
+  readonly sizeBytes: number;
+  /** Numbers of the first and last frame; 0: there is none. */
+  readonly first: number;
+  readonly last: number;
+  readonly lastPosition: number;
+  readonly lastBytes: number;
+  readonly lastKind: FrameKind;
+  readonly freed: number;
+  readonly incarnation: number;
+}
+
+/** The ring as it was left. */
+export interface ScannedRing {
+  readonly runs: readonly Run[];
+  /** Those above `freed`, in order; the last one holds the newest frame. */
+  readonly live: readonly Run[];
+  readonly newest: Run;
+}
+
+/** Whose ring, and where. */
+export interface RingPlace {
+  readonly folder: string;
+  readonly owner: FrameOwner;
+  readonly disk: Disk;
+  readonly hash: Hash;
+}
+
+/** @throws {DataFolderError} The journal is damaged, or missing. */
+export async function scanRing(place: RingPlace): Promise<ScannedRing> {
+  const names = (await place.disk.list(place.folder)) ?? [];
+  const slots = names.filter((name) => /^\d+$/.test(name)).map(Number);
+  const runs: Run[] = [];
+  for (const slot of slots.sort((a, b) => a - b)) runs.push(await scanFile(place, slot));
+  const whole = runs.filter(({ last }) => last > 0).sort((a, b) => a.last - b.last);
+  const newest = whole.at(-1);
+  if (!newest) throw damaged(place.folder, 0, "it holds no whole frame");
+  const live = whole.filter(({ last }) => last > newest.freed);
+  const [oldest] = live;
+  if (oldest && oldest.first > newest.freed + 1) {
+    throw damaged(oldest.path, 0, `the frames ${newest.freed + 1} to ${oldest.first - 1} are missing`);
+  }
+  live.forEach((run, i) => {
+    const next = live[i + 1];
+    if (next && next.first !== run.last + 1) {
+      throw damaged(run.path, endOf(run), `frame ${run.last + 1} is bad, and frame ${next.first} after it is whole`);
+    }
+  });
+  for (const run of runs) {
+    const from = run.last > 0 ? endOf(run) : 0;
+    const beyond = await reader(place, run.file).wholeFrameBeyond(from, newest.last);
+    if (beyond) {
+      throw damaged(
+        run.path,
+        from,
+        `what stands there is bad, and frame ${beyond.number} at ${beyond.position} is whole`,
+      );
+    }
+  }
+  return { runs, live, newest };
+}
+
+/** All records above `freed`, in order, each with its place in the ring. */
+export async function* replay(
+  place: RingPlace,
+  ring: ScannedRing,
+  fileBytes: number,
+): AsyncGenerator<{ frame: Frame; records: Iterable<FrameRecord & { ringPosition: number }> }> {
+  for (const run of ring.live) {
+    for await (const frame of reader(place, run.file).frames()) {
+      yield { frame, records: placed(frame, run.slot * fileBytes) };
+    }
+  }
+}
+
+/** Writes the newest frame again, the same bytes, and syncs it: what the page cache shows may not be on the disk. */
+export async function writeAgain(ring: ScannedRing): Promise<void> {
+  const { file, lastPosition, lastBytes } = ring.newest;
+  const bytes = new Uint8Array(lastBytes);
+  await file.read(bytes, lastPosition);
+  await file.write([bytes], lastPosition);
+  await file.sync();
+}
+
+/** Position after the newest frame of a run. */
+export function endOf(run: Run): number {
+  return run.lastPosition + roundUp(run.lastBytes, frameHeader.border);
+}
+
+function* placed(frame: Frame, fileStart: number): Generator<FrameRecord & { ringPosition: number }> {
+  for (const record of recordsOf(frame)) yield { ...record, ringPosition: fileStart + record.position };
+}
+
+async function scanFile(place: RingPlace, slot: number): Promise<Run> {
+  const path = `${place.folder}/${slot}`;
+  const file = present(await place.disk.open(path, { create: false }), `${path} is gone`);
+  const sizeBytes = await file.size();
+  const run = {
+    ...{ slot, path, file, sizeBytes, first: 0, last: 0, lastPosition: 0, lastBytes: 0 },
+    ...{ lastKind: FrameKind.frame as FrameKind, freed: 0, incarnation: 0 },
+  };
+  for await (const frame of reader(place, file).frames()) {
+    if (run.first === 0) run.first = frame.number;
+    run.last = frame.number;
+    run.lastPosition = frame.position;
+    run.lastBytes = frame.bytes.length;
+    run.lastKind = frame.kind;
+    run.freed = frame.freed;
+    run.incarnation = frame.incarnation;
+  }
+  return run;
+}
+
+function reader(place: RingPlace, file: DiskFile): FrameReader {
+  return new FrameReader(file, place.owner, place.hash);
+}
+
+function damaged(path: string, position: number, why: string): DataFolderError {
+  return new DataFolderError(
+    `The journal is damaged: ${path}, from byte ${position}: ${why}`,
+    "Stop, keep a copy of the data folder, and run tailrace repair on it",
+  );
+}

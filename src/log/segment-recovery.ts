@@ -1,0 +1,192 @@
+/**
+ * Reads a log on from its mark after an unclean stop: keeps what follows batch by batch, writes it again and syncs it,
+ * and cuts off the rest. What the page cache shows may never have reached the disk; written again and synced, it has.
+ * @module
+ */
+import { present } from "../base/assert.ts";
+import { BatchKind, type StoredBatch } from "../base/batch.ts";
+import { sameBytes } from "../base/bytes.ts";
+import type { Disk, DiskFile } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
+import { batchBytes, digestFollows, readBatch, readHeader } from "./batch-reader.ts";
+import { batchHeader, indexName, parseSegmentName, segmentName } from "./format.ts";
+import type { Mark } from "./group-state.ts";
+import type { LogPosition } from "./types.ts";
+
+/** A log whose segments are to be looked at. */
+export interface SegmentsToRecover {
+  readonly group: number;
+  /** Folder of its files. */
+  readonly folder: string;
+  readonly mark: Mark;
+  /** Digest of the journaled batch with this index, if there is one: it outranks what a segment says. */
+  readonly journaled: (index: number) => Promise<Uint8Array | undefined>;
+}
+
+/** What became of it. */
+export interface RecoveredSegments {
+  readonly mark: Mark;
+  readonly segments: readonly { firstIndex: number; sizeBytes: number }[];
+  readonly keptBytes: number;
+  readonly cutBytes: number;
+  readonly syncs: number;
+  /** Something below the mark is missing. */
+  readonly damage: string | undefined;
+}
+
+/** Lists the segments of a log that was stopped cleanly: nothing beyond the mark is read. */
+export async function listSegments(
+  disk: Disk,
+  of: { folder: string; mark: Mark },
+): Promise<{ firstIndex: number; sizeBytes: number }[]> {
+  const { mark, folder } = of;
+  const sealed = (await segmentIndexes(disk, folder)).filter((firstIndex) => firstIndex < mark.segment);
+  const segments: { firstIndex: number; sizeBytes: number }[] = [];
+  for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
+  return [...segments, { firstIndex: mark.segment, sizeBytes: mark.position }];
+}
+
+/** Recovers the segments of one log. */
+export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRecover): Promise<RecoveredSegments> {
+  const { folder, mark } = log;
+  const all = await segmentIndexes(disk, folder);
+  const sealed = all.filter((firstIndex) => firstIndex < mark.segment);
+  const segments: { firstIndex: number; sizeBytes: number }[] = [];
+  for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
+
+  let current = mark;
+  let [keptBytes, cutBytes, syncs] = [0, 0, 0];
+  for (let firstIndex = mark.segment; ; firstIndex = current.end.index) {
+    const from = firstIndex === mark.segment ? mark.position : 0;
+    const path = `${folder}/${segmentName(firstIndex)}`;
+    const file = await disk.open(path, { create: false });
+    if (!file) {
+      if (firstIndex > mark.segment || mark.position === 0) break;
+      return { ...nothing(mark, segments), damage: `${path} is missing` };
+    }
+    try {
+      const sizeBytes = await file.size();
+      if (sizeBytes < from) {
+        return { ...nothing(mark, segments), damage: `${path} has ${sizeBytes} bytes, and ${from} were synced` };
+      }
+      const read = await readOn(file, hash, log, { from, sizeBytes, after: current.end, isFirst: from === 0 });
+      if (read.end.index === firstIndex && from === 0) {
+        // Its first batch never arrived whole: the file was not begun.
+        cutBytes += sizeBytes;
+        break;
+      }
+      if (sizeBytes > from) {
+        await rewrite(file, from, read.position);
+        if (sizeBytes > read.position) await file.truncate(read.position);
+        await file.sync();
+        syncs += 1;
+      }
+      keptBytes += read.position - from;
+      cutBytes += sizeBytes - read.position;
+      segments.push({ firstIndex, sizeBytes: read.position });
+      current = { end: read.end, segment: firstIndex, position: read.position, commitIndex: mark.commitIndex };
+    } finally {
+      await file.close();
+    }
+  }
+  await removeBeyond(disk, folder, all, segments);
+  return { mark: current, segments, keptBytes, cutBytes, syncs, damage: undefined };
+}
+
+interface ReadOn {
+  readonly position: number;
+  readonly end: LogPosition;
+}
+
+/** Goes on batch by batch as long as each one follows. */
+async function readOn(
+  file: DiskFile,
+  hash: Hash,
+  log: SegmentsToRecover,
+  where: { from: number; sizeBytes: number; after: LogPosition; isFirst: boolean },
+): Promise<ReadOn> {
+  let position = where.from;
+  let end = where.after;
+  for (;;) {
+    const batch = await batchAt(file, hash, log.group, position, where.sizeBytes);
+    if (!batch || !(await follows(batch, end, log, hash))) return { position, end };
+    // A segment begins where a checkpoint stands, and nowhere else.
+    if ((batch.kind === BatchKind.checkpoint) !== (position === 0)) return { position, end };
+    position += batchBytes(batch);
+    end = {
+      index: batch.index + 1,
+      offset: batch.baseOffset + batch.recordCount,
+      appendTimeMicros: batch.appendTimeMicros,
+      term: batch.term,
+      digest: batch.digest.slice(),
+    };
+  }
+}
+
+async function batchAt(
+  file: DiskFile,
+  hash: Hash,
+  group: number,
+  position: number,
+  sizeBytes: number,
+): Promise<StoredBatch | undefined> {
+  if (position + batchHeader.bytes > sizeBytes) return undefined;
+  const headerBytes = new Uint8Array(batchHeader.bytes);
+  await file.read(headerBytes, position);
+  const header = readHeader(headerBytes, group, hash);
+  if (!header || position + batchBytes(header) > sizeBytes) return undefined;
+  const bytes = new Uint8Array(batchBytes(header));
+  await file.read(bytes, position);
+  return readBatch(bytes, group, hash);
+}
+
+async function follows(batch: StoredBatch, end: LogPosition, log: SegmentsToRecover, hash: Hash): Promise<boolean> {
+  if (batch.index !== end.index || batch.baseOffset !== end.offset || batch.term < end.term) return false;
+  if (!digestFollows(batch, end.digest, hash)) return false;
+  // A flush that was refused may have left its bytes; what was journaled in their place is what was acknowledged.
+  const journaled = await log.journaled(batch.index);
+  return journaled === undefined || sameBytes(journaled, batch.digest);
+}
+
+const pieceBytes = 1 << 20;
+
+async function rewrite(file: DiskFile, from: number, to: number): Promise<void> {
+  for (let position = from; position < to; position += pieceBytes) {
+    const piece = new Uint8Array(Math.min(pieceBytes, to - position));
+    await file.read(piece, position);
+    await file.write([piece], position);
+  }
+}
+
+async function segmentIndexes(disk: Disk, folder: string): Promise<number[]> {
+  const names = (await disk.list(folder)) ?? [];
+  const indexes = names.map(parseSegmentName).filter((index) => index !== undefined);
+  return indexes.sort((a, b) => a - b);
+}
+
+async function sizeOf(disk: Disk, folder: string, firstIndex: number): Promise<number> {
+  const path = `${folder}/${segmentName(firstIndex)}`;
+  const file = present(await disk.open(path, { create: false }), `${path} is gone`);
+  const sizeBytes = await file.size();
+  await file.close();
+  return sizeBytes;
+}
+
+/** Files beyond the end are leftovers of a segment that never began. */
+async function removeBeyond(
+  disk: Disk,
+  folder: string,
+  all: readonly number[],
+  kept: readonly { firstIndex: number }[],
+): Promise<void> {
+  for (const firstIndex of all) {
+    if (kept.some((segment) => segment.firstIndex === firstIndex)) continue;
+    await disk.remove(`${folder}/${segmentName(firstIndex)}`);
+    await disk.remove(`${folder}/${indexName(firstIndex)}`);
+  }
+}
+
+function nothing(mark: Mark, segments: readonly { firstIndex: number; sizeBytes: number }[]) {
+  const here = mark.position > 0 ? [{ firstIndex: mark.segment, sizeBytes: mark.position }] : [];
+  return { mark, segments: [...segments, ...here], keptBytes: 0, cutBytes: 0, syncs: 0 };
+}

@@ -1,0 +1,249 @@
+/**
+ * One segment: a file of whole batches, and the sparse index that finds them.
+ * - Batches touch: each one's index is the last one's plus 1.
+ * - Bytes below `sizeBytes` are whole and synced; what stands beyond is nobody's.
+ * - The index points only at first bytes of batches. Losing it costs a scan, never data.
+ * Elsewhere: which segment holds an offset (`segments.ts`), what is written when (`flush.ts`).
+ * @module
+ */
+import type { BatchHeader, StoredBatch } from "../base/batch.ts";
+import { TailraceError } from "../base/errors.ts";
+import type { DiskFile } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
+import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
+import type { FileHandles } from "./file-handles.ts";
+import { batchHeader, indexFile, indexName, segmentName } from "./format.ts";
+import { type IndexEntry, type IndexKey, SegmentIndex } from "./segment-index.ts";
+
+/** What a segment needs of its surroundings. */
+export interface SegmentContext {
+  readonly handles: FileHandles;
+  readonly hash: Hash;
+  /** Told of each index that is in memory, so that all together keep a budget. */
+  readonly indexes: { touch(segment: Segment, memoryBytes: number): void };
+}
+
+const scanBytes = 1 << 20;
+
+/** One segment of a log. */
+export class Segment {
+  readonly group: number;
+  readonly firstIndex: number;
+  readonly path: string;
+  readonly #folder: string;
+  readonly #context: SegmentContext;
+  #sizeBytes: number;
+  #index: SegmentIndex | undefined;
+  #loading: Promise<SegmentIndex> | undefined;
+  #first: BatchHeader | undefined;
+  #indexChanged = false;
+  /** Told from sealed ones, whose indexes may leave memory. */
+  active = true;
+
+  constructor(
+    folder: string,
+    options: { group: number; firstIndex: number; sizeBytes: number },
+    context: SegmentContext,
+  ) {
+    this.group = options.group;
+    this.firstIndex = options.firstIndex;
+    this.#sizeBytes = options.sizeBytes;
+    this.#folder = folder;
+    this.path = `${folder}/${segmentName(options.firstIndex)}`;
+    this.#context = context;
+    // One that begins now is known from its first byte on.
+    if (options.sizeBytes === 0) this.#index = new SegmentIndex();
+  }
+
+  /** Bytes of its batches. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Whether its index is in memory and has more than its file. */
+  get indexChanged(): boolean {
+    return this.#indexChanged;
+  }
+
+  /** These batches were written behind what is there, and synced. */
+  grow(batches: Iterable<IndexEntry>, sizeBytes: number): void {
+    this.#sizeBytes = sizeBytes;
+    if (!this.#index) return;
+    this.#indexChanged = true;
+    for (const batch of batches) this.#index.add(batch);
+  }
+
+  /** Header of its first batch, a checkpoint. */
+  async first(): Promise<BatchHeader> {
+    this.#first ??= await this.#withFile(async (file) => {
+      const bytes = new Uint8Array(batchHeader.bytes);
+      await file.read(bytes, 0);
+      return readHeader(bytes, this.group, this.#context.hash) ?? this.#damaged(0);
+    });
+    return this.#first;
+  }
+
+  /**
+   * Reads batches from the first one on that `wanted` accepts, in order.
+   * @param from Where to look it up: all batches before it have a smaller `key` than `value`.
+   * @throws {TailraceError} `damaged`: what stands there is no whole batch of this log.
+   */
+  async read(
+    from: { key: IndexKey; value: number },
+    wanted: (header: BatchHeader) => boolean,
+    limit: { belowIndex: number; maxBytes: number },
+  ): Promise<StoredBatch[]> {
+    const index = await this.index();
+    let position = index.positionBelow(from.key, from.value);
+    const batches: StoredBatch[] = [];
+    let bytes = 0;
+    return await this.#withFile(async (file) => {
+      while (position < this.#sizeBytes) {
+        const chunk = await this.#chunk(
+          file,
+          position,
+          Math.min(limit.maxBytes - bytes, scanBytes * 4) + 2 * indexFile.interval,
+        );
+        let at = 0;
+        while (at < chunk.length) {
+          const rest = chunk.subarray(at);
+          const header = this.#headerIn(rest, position + at);
+          if (!header) break;
+          if (header.index >= limit.belowIndex) return batches;
+          const length = batchBytes(header);
+          const take = batches.length > 0 || wanted(header);
+          if (take && batches.length > 0 && bytes + length > limit.maxBytes) return batches;
+          if (take) {
+            if (rest.length < length) break;
+            const batch = readBatch(rest, this.group, this.#context.hash) ?? this.#damaged(position + at);
+            batches.push(batch);
+            bytes += length;
+            if (bytes >= limit.maxBytes) return batches;
+          }
+          at += length;
+        }
+        position += at;
+        // A chunk that held not even one whole batch was too short for it: take all of that batch.
+        if (at === 0) {
+          const header = this.#headerIn(chunk, position) ?? this.#damaged(position);
+          const whole = await this.#chunk(file, position, batchBytes(header));
+          if (batches.length > 0 && bytes + whole.length > limit.maxBytes) return batches;
+          batches.push(readBatch(whole, this.group, this.#context.hash) ?? this.#damaged(position));
+          bytes += whole.length;
+          if (bytes >= limit.maxBytes) return batches;
+          position += whole.length;
+        }
+      }
+      return batches;
+    });
+  }
+
+  /** Its index: from its file if that is whole, what that lacks from the store. */
+  async index(): Promise<SegmentIndex> {
+    if (!this.#index) {
+      this.#loading ??= this.#load().finally(() => {
+        this.#loading = undefined;
+      });
+      this.#index = await this.#loading;
+    }
+    this.#context.indexes.touch(this, this.#index.memoryBytes);
+    return this.#index;
+  }
+
+  /** Lets the index go from memory. */
+  forgetIndex(): void {
+    this.#index = undefined;
+    this.#indexChanged = false;
+  }
+
+  /** Writes the index file: a cache, so without a sync. */
+  async writeIndexFile(): Promise<void> {
+    const bytes = (await this.index()).toFile(this.group, this.firstIndex, this.#context.hash);
+    await this.#context.handles.use(this.#indexPath, true, async (file) => {
+      await file?.write([bytes], 0);
+      await file?.truncate(bytes.length);
+    });
+    this.#indexChanged = false;
+  }
+
+  get #indexPath(): string {
+    return `${this.#folder}/${indexName(this.firstIndex)}`;
+  }
+
+  async #load(): Promise<SegmentIndex> {
+    const storeBytes = this.#sizeBytes;
+    const fromFile = await this.#context.handles.use(this.#indexPath, false, async (file) => {
+      if (!file) return undefined;
+      const bytes = new Uint8Array(await file.size());
+      await file.read(bytes, 0);
+      const of = { group: this.group, segment: this.firstIndex, storeBytes };
+      return SegmentIndex.fromFile(bytes, of, this.#context.hash);
+    });
+    // An index that outlived a cut of its segment is whole, and wrong: its last entry then fits no batch.
+    if (fromFile && (await this.#scan(fromFile))) return fromFile;
+    const rebuilt = new SegmentIndex();
+    await this.#scan(rebuilt);
+    return rebuilt;
+  }
+
+  /** Adds what the store has from the last entry on; false: there is no such batch as the last entry says. */
+  async #scan(index: SegmentIndex): Promise<boolean> {
+    const last = index.last();
+    let position = last?.position ?? 0;
+    let fits = true;
+    await this.#withFile(async (file) => {
+      while (position < this.#sizeBytes && fits) {
+        const chunk = await this.#chunk(file, position, scanBytes);
+        let at = 0;
+        while (at + batchHeader.bytes <= chunk.length) {
+          const header = readHeader(chunk.subarray(at), this.group, this.#context.hash);
+          const here = position + at;
+          if (last && here === last.position) {
+            fits =
+              header?.index === last.index &&
+              header.baseOffset === last.baseOffset &&
+              header.appendTimeMicros === last.appendTimeMicros;
+          }
+          if (!fits) return;
+          if (!header) this.#damaged(here);
+          else {
+            const { baseOffset, appendTimeMicros } = header;
+            index.add({ baseOffset, index: header.index, appendTimeMicros, position: here });
+            at += batchBytes(header);
+          }
+        }
+        position += at;
+      }
+    });
+    return fits;
+  }
+
+  async #chunk(file: DiskFile, position: number, wantedBytes: number): Promise<Uint8Array> {
+    const atLeast = Math.max(wantedBytes, batchHeader.bytes);
+    const bytes = new Uint8Array(Math.min(atLeast, this.#sizeBytes - position));
+    const read = await file.read(bytes, position);
+    return bytes.subarray(0, read);
+  }
+
+  #headerIn(bytes: Uint8Array, position: number): BatchHeader | undefined {
+    if (bytes.length < batchHeader.bytes) return undefined;
+    return readHeader(bytes, this.group, this.#context.hash) ?? this.#damaged(position);
+  }
+
+  #withFile<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
+    return this.#context.handles.use(this.path, false, async (file) => await work(file ?? this.#damaged(0)));
+  }
+
+  #damaged(position: number): never {
+    throw damagedAt(this.path, position, this.group);
+  }
+}
+
+/** The error that keeps damaged bytes from everybody. */
+export function damagedAt(path: string, position: number, group: number): TailraceError {
+  return new TailraceError("damaged", {
+    what: `Cannot read the log of stream ${group}`,
+    why: `${path} is damaged at byte ${position}`,
+    todo: "Restore the file from a copy, or run tailrace repair on the stopped node's data folder",
+  });
+}

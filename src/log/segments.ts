@@ -1,0 +1,105 @@
+/**
+ * The segments of one log: which one holds a batch, and which one grows.
+ * - Segments touch: each begins with the checkpoint that ended the one before.
+ * - Only the last one grows; the others are sealed and never written again.
+ * @module
+ */
+import { present } from "../base/assert.ts";
+import type { StoredBatch } from "../base/batch.ts";
+import { Segment, type SegmentContext } from "./segment.ts";
+import type { IndexKey } from "./segment-index.ts";
+
+/** What to look for: the first batch that is `wanted`; all before it have a smaller `key` than `value`. */
+export interface Wanted {
+  readonly key: Exclude<IndexKey, "position">;
+  readonly value: number;
+  readonly wanted: (batch: {
+    index: number;
+    baseOffset: number;
+    recordCount: number;
+    appendTimeMicros: number;
+  }) => boolean;
+}
+
+/** All segments of a log, in order. */
+export class Segments {
+  readonly #group: number;
+  readonly #folder: string;
+  readonly #context: SegmentContext;
+  readonly #segments: Segment[];
+
+  /** `found`: first index and size of each segment that is there, in order. */
+  constructor(
+    group: number,
+    folder: string,
+    found: readonly { firstIndex: number; sizeBytes: number }[],
+    context: SegmentContext,
+  ) {
+    this.#group = group;
+    this.#folder = folder;
+    this.#context = context;
+    this.#segments = found.map((segment) => new Segment(folder, { group, ...segment }, context));
+    for (const segment of this.#segments.slice(0, -1)) segment.active = false;
+  }
+
+  /** Folder of the files. */
+  get folder(): string {
+    return this.#folder;
+  }
+
+  /** The one that grows; none before the first flush. */
+  get active(): Segment | undefined {
+    return this.#segments.at(-1);
+  }
+
+  get storedBytes(): number {
+    let bytes = 0;
+    for (const segment of this.#segments) bytes += segment.sizeBytes;
+    return bytes;
+  }
+
+  /** Begins the next one; the one before it is sealed. */
+  begin(firstIndex: number): Segment {
+    const before = this.active;
+    if (before) before.active = false;
+    const segment = new Segment(this.#folder, { group: this.#group, firstIndex, sizeBytes: 0 }, this.#context);
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** The segment that was begun last could not be written: the one before it grows again. */
+  abandonLast(): void {
+    this.#segments.pop();
+    const last = this.active;
+    if (last) last.active = true;
+  }
+
+  /** Reads on from the first batch wanted, to the end of the segment that holds it. */
+  async read(from: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
+    for (let at = await this.#segmentBelow(from); at < this.#segments.length; at++) {
+      const segment = present(this.#segments[at], "a segment that was found is gone");
+      const batches = await segment.read(from, from.wanted, limit);
+      if (batches.length > 0 || segment.firstIndex >= limit.belowIndex) return batches;
+    }
+    return [];
+  }
+
+  /** Writes the index file of the one that grows, if its index is known. */
+  async close(): Promise<void> {
+    if (this.active?.indexChanged) await this.active.writeIndexFile();
+  }
+
+  /** Number of the last segment whose first batch has a smaller key, else 0. */
+  async #segmentBelow(from: Wanted): Promise<number> {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const segment = present(this.#segments[middle], "a segment that was counted is gone");
+      const key = from.key === "index" ? segment.firstIndex : (await segment.first())[from.key];
+      if (key < from.value) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(low - 1, 0);
+  }
+}

@@ -8,7 +8,7 @@ import type { AppendedBatch, LogPosition, LogReadRequest } from "../log/types.ts
 import type { StoredCatalogue, StoredCreation } from "../wire/catalogue.ts";
 import type { StoredSettings } from "../wire/checkpoint.ts";
 
-export type { AppendedBatch, LogPosition, LogReadRequest } from "../log/types.ts";
+export type { AppendedBatch, LogMetrics, LogPosition, LogReadRequest } from "../log/types.ts";
 
 /** A batch to append. */
 export interface LogBatch {

@@ -133,8 +133,12 @@ describe("loneLogs()", () => {
     const { door, made } = make(folder);
     const appended = door.append(records());
     await assert.rejects(made, NoRoomError);
+    const behind = door.append(records());
     await assert.rejects(appended, NoRoomError);
+    await assert.rejects(behind, NoRoomError);
+    await assert.rejects(door.append(records()), NoRoomError);
     assert.equal(folder.log(1), undefined);
+    assert.deepEqual(folder.frames, []);
     const again = make(folder);
     await again.made;
     assert.equal((await again.door.append(records())).index, 2);

@@ -9,6 +9,7 @@
  * @module
  */
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
+import { NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed } from "../base/errors.ts";
 import { type Limits, limitName } from "../base/limits.ts";
 import type { DataFolder, GroupLog } from "../log/types.ts";
@@ -84,7 +85,7 @@ class LoneLogs implements LogDoors {
       appendTimeMicros,
       note: encodeVoters(checkpoint.voters),
     });
-    return { door: new LoneLog(log, owner, this.#node, past), made };
+    return { door: new LoneLog(log, owner, this.#node, { past, made }), made };
   }
 
   remove(group: number): Promise<void> {
@@ -103,7 +104,9 @@ type Phase =
   /** The leader change is on its way. */
   | "beginning"
   /** This node leads; appends go straight to the log. */
-  | "leading";
+  | "leading"
+  /** Its making was refused: there is no such log. */
+  | "unmade";
 
 interface WaitingAppend {
   readonly batch: LogBatch;
@@ -118,12 +121,15 @@ class LoneLog implements LogDoor {
   #phase: Phase = "asleep";
   #past: LogPast | undefined;
   #waiting: WaitingAppend[] = [];
+  /** Of a log that was made since the start: settles with its making. */
+  readonly #made: Promise<void> | undefined;
 
-  constructor(log: GroupLog, owner: LogOwner, node: LoneNode, past?: LogPast) {
+  constructor(log: GroupLog, owner: LogOwner, node: LoneNode, birth?: { past: LogPast; made: Promise<void> }) {
     this.#log = log;
     this.#owner = owner;
     this.#node = node;
-    if (past !== undefined) this.#prepared(past);
+    this.#made = birth?.made;
+    if (birth !== undefined) this.#prepared(birth.past);
     log.setCommit(log.durableEnd.index);
     log.onDurable(() => log.setCommit(log.durableEnd.index));
   }
@@ -188,6 +194,9 @@ class LoneLog implements LogDoor {
       case "leading":
         this.#release();
         return;
+      case "unmade":
+        for (const { reject } of this.#takeWaiting()) reject(new NoRoomError("The making of the log was refused"));
+        return;
     }
   }
 
@@ -231,13 +240,23 @@ class LoneLog implements LogDoor {
         this.#phase = "leading";
         this.#advance();
       },
-      () => {
-        // Who waited behind it was refused with it. The next one tries again.
+      async () => {
+        // Who was sent behind it was refused with it. The next one tries again.
         past.termStarts = past.termStarts.filter((start) => start.term !== term);
-        this.#phase = "prepared";
+        this.#phase = await this.#phaseAfterRefusal();
         this.#advance();
       },
     );
+  }
+
+  /** A log whose making was refused, too, takes nothing ever: what it took would belong to no log at the next start. */
+  async #phaseAfterRefusal(): Promise<Phase> {
+    try {
+      await this.#made;
+      return "prepared";
+    } catch {
+      return "unmade";
+    }
   }
 
   #release(): void {

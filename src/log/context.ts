@@ -35,8 +35,8 @@ export interface LogContext extends SegmentContext {
   readonly counters: LogCounters;
   /** Folder that holds a folder per group. */
   readonly groupsFolder: string;
-  /** The error with which appends are refused now, for want of room on the volume. */
-  noRoom(): Error | undefined;
+  /** The error with which an append is refused now. `frees`: it may use the room that is kept free. */
+  refusal(frees: boolean): Error | undefined;
   /** A log's mark moved and waits for a frame. */
   markWaits(group: number): void;
   /** Adds a log's mark to a frame if it waits; false: it does not fit. It must come before batches that follow it. */

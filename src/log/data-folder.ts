@@ -81,7 +81,8 @@ class OpenFolder implements DataFolder, JournalHost {
   readonly #rooms: RoomWatch;
   /** Groups whose mark moved since it was written. */
   readonly #marksWaiting = new Set<number>();
-  /** Groups whose place is in the frame that is on its way. */
+  /** Groups whose mark, or place, is in the frame that is on its way. */
+  #marksInFrame: number[] = [];
   #placesInFrame: number[] = [];
   #snapshotBytes = 0;
   #fail: (error: Error) => void = () => {};
@@ -117,7 +118,7 @@ class OpenFolder implements DataFolder, JournalHost {
       folderSyncs: new FolderSyncs(disk, syncs),
       journal: this.#journal,
       groupsFolder: `${path}/groups`,
-      noRoom: () => this.#failure ?? this.#rooms.refusal(this.#unflushedBytes()),
+      refusal: (frees) => this.#failure ?? (frees ? undefined : this.#rooms.refusal(this.#unflushedBytes())),
       markWaits: (group) => {
         this.#marksWaiting.add(group);
         this.#journal.markSoon();
@@ -245,8 +246,14 @@ class OpenFolder implements DataFolder, JournalHost {
       const state = this.#logs.get(group)?.state;
       if (state) state.placed = true;
     }
-    this.#placesInFrame = [];
+    this.#marksInFrame = [];
     if (this.#marksWaiting.size > 0) this.#journal.markSoon();
+  }
+
+  marksRefused(): void {
+    // A batch that is journaled later may follow what such a mark tells of: it must come before that batch.
+    for (const group of this.#marksInFrame) this.#marksWaiting.add(group);
+    this.#marksInFrame = [];
   }
 
   marksWait(): boolean {
@@ -263,6 +270,7 @@ class OpenFolder implements DataFolder, JournalHost {
       writeMark(frame.bytes, at, { ...state.flushed, commitIndex: state.commit.index });
     }
     this.#marksWaiting.delete(group);
+    this.#marksInFrame.push(group);
     return true;
   }
 

@@ -104,6 +104,10 @@ export class JournaledLog implements GroupLog, Contributor {
     return this.segments.storedBytes + this.state.tail.bytes;
   }
 
+  get damage(): string | undefined {
+    return this.state.damage;
+  }
+
   rollBy(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void {
     this.#rollLimits = limits;
     this.#checkpointState = checkpointState;
@@ -111,7 +115,7 @@ export class JournaledLog implements GroupLog, Contributor {
 
   append(batch: NewBatch): Promise<AppendedBatch> {
     const bytes = batchHeader.bytes + batch.payload.length;
-    const refusal = this.#refusal(bytes);
+    const refusal = this.#refusal(bytes, batch.frees ?? false);
     if (refusal) return Promise.reject(refusal);
     return this.#gather(batch, bytes, { journaled: batch.begins !== undefined, made: undefined });
   }
@@ -234,7 +238,7 @@ export class JournaledLog implements GroupLog, Contributor {
     this.#rejectAll(refused, error);
   }
 
-  #refusal(bytes: number): Error | undefined {
+  #refusal(bytes: number, frees: boolean): Error | undefined {
     const { counters, settings } = this.#context;
     if (this.#ended) return this.#ended;
     if (this.state.damage !== undefined) return this.#damaged(this.state.damage);
@@ -246,7 +250,7 @@ export class JournaledLog implements GroupLog, Contributor {
       const limit = { name: "append_queue_max_bytes", value: settings.appendQueueMaxBytes };
       return limitPassed("Cannot append now", limit, "Append again in a moment", { retryAfterMs: 100 });
     }
-    return this.#context.noRoom();
+    return this.#context.refusal(frees);
   }
 
   #damaged(why: string): TailraceError {

@@ -37,6 +37,8 @@ export interface JournalHost {
   /** Adds marks that wait, those without which a file must not be used again first; false: one of these did not fit. */
   writeMarks(frame: FrameBuilder): boolean;
   marksWritten(): void;
+  /** The frame that they were added to was not written. */
+  marksRefused(): void;
   marksWait(): boolean;
 }
 
@@ -233,6 +235,7 @@ export class Journal {
       } catch (error) {
         if (!(error instanceof NoRoomError)) throw error;
         this.#marksDue = false;
+        this.#context.host.marksRefused();
         for (const contributor of before) {
           this.#ready.delete(contributor);
           contributor.refused(error);

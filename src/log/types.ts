@@ -40,6 +40,8 @@ export interface NewBatch {
   readonly payload: Uint8Array;
   /** Number of records; 0 for control batches. */
   readonly recordCount: number;
+  /** It leads to more room, such as a deletion: taken also while free space is below the reserve. */
+  readonly frees?: boolean;
   /** For a leader change: the term that it begins, made durable as a vote for itself in the same frame (B16). */
   readonly begins?: Required<Vote>;
   /**
@@ -87,6 +89,8 @@ export interface GroupLog {
   readonly vote: Vote;
   /** Bytes of all its batches, headers included, whether in segments or only in the journal. */
   readonly storedBytes: number;
+  /** Why nothing is appended any more, where its files are damaged; reads go up to the damage. */
+  readonly damage: string | undefined;
   /**
    * Set once before the first append: when segments end, and what a checkpoint stamped at `index` says after its first
    * 40 bytes; batches that were stamped at or above `index` before were refused.

@@ -17,6 +17,8 @@ export interface LogBatch {
   readonly payload: Uint8Array;
   /** Number of records; 0 in control batches. */
   readonly recordCount: number;
+  /** It leads to more room, such as a deletion: taken also while appends are refused to keep some free. */
+  readonly frees?: boolean;
   /** Called synchronously when its place is settled, before anything after it is placed; a refusal takes it back. */
   readonly stamped?: (index: number, appendTimeMicros: number) => void;
 }
@@ -28,6 +30,8 @@ export interface LogDoor {
   readonly commit: LogPosition;
   /** Bytes of all its batches, headers included. */
   readonly storedBytes: number;
+  /** Its files are damaged: it takes no appends, and reads go up to the damage. */
+  readonly isDamaged: boolean;
   /**
    * Appends a batch; resolves when it is durable and committed. Batches are taken in the order of the calls.
    * @throws {NoRoomError} Nothing was written: no room.

@@ -146,6 +146,10 @@ class LoneLog implements LogDoor {
     return this.#log.storedBytes;
   }
 
+  get isDamaged(): boolean {
+    return this.#log.damage !== undefined;
+  }
+
   append(batch: LogBatch): Promise<AppendedBatch> {
     if (this.#phase === "leading") return this.#log.append(batch);
     return new Promise((resolve, reject) => {
@@ -231,6 +235,7 @@ class LoneLog implements LogDoor {
       kind: BatchKind.leaderChange,
       payload: encodeLeaderChange(past.self),
       recordCount: 0,
+      frees: this.#waiting.some(({ batch }) => batch.frees === true),
       begins: { term, votedFor: past.self },
       stamped: (index) => past.termStarts.push({ term, index }),
     });

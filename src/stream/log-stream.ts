@@ -177,7 +177,7 @@ export class LogStream implements Stream, LogOwner {
       storedBytes,
       digest: commit.digest,
       nextIndex: commit.index,
-      state: this.#state === "normal" ? "normal" : "deleting",
+      state: this.#state === "normal" ? (this.#door?.isDamaged ? "read_only" : "normal") : "deleting",
     };
   }
 

@@ -66,6 +66,7 @@ export class MetaLog {
         kind: BatchKind.records,
         payload: encodeMetaChange(change),
         recordCount: 1,
+        frees: change.kind === "deleted",
         stamped: (place, micros) => catalogue.place(change, place, micros),
       });
       catalogue.commit(change, index, appendTimeMicros);

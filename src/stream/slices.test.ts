@@ -35,6 +35,7 @@ function logOf(counts: readonly number[]): LogDoor {
     group: 1,
     commit,
     storedBytes: 0,
+    isDamaged: false,
     append: never,
     findTime: never,
     lastCheckpoint: never,

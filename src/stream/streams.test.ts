@@ -245,6 +245,18 @@ describe("delete()", () => {
     assert.deepEqual([...folder.groups()], [0]);
   });
 
+  test("goes on when there is no room for appends, as the first change after a start too", async () => {
+    let folder = new MemoryFolder();
+    await (await streamsOf(folder)).create("a", {});
+    folder = folder.reopen();
+    const streams = await streamsOf(folder);
+    folder.isFull = true;
+    await assertRefused(streams.create("b", {}), { reason: "disk_full" });
+    await assertRefused(streams.get("a").append(payloadOf("x")), { reason: "disk_full" });
+    assert.equal(await streams.delete("a"), 2);
+    assert.deepEqual([...folder.groups()], [0]);
+  });
+
   test("refuses the system's", async () => {
     const streams = await streamsOf(new MemoryFolder());
     await assertRefused(streams.delete("_meta"), { reason: "invalid_field", facts: { field: "name" } });

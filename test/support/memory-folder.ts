@@ -47,6 +47,8 @@ export class MemoryFolder implements DataFolder {
   refuse = 0;
   /** When set, a checkpoint comes after so many batches, whatever the stream's settings. */
   rollAfterBatches: number | undefined;
+  /** Whether only what frees room is taken. */
+  isFull = false;
   /** Whether frames wait for `release`. */
   hold = false;
   nowMicros = 1_000_000;
@@ -176,8 +178,7 @@ export class MemoryLog implements GroupLog {
   /** Durable batches first, then those that were stamped. */
   readonly batches: StoredBatch[];
   vote: Vote;
-  /** Reads of batches, to see what a test's subject costs. */
-  reads = 0;
+  readonly damage = undefined;
   #commitIndex = 0;
   #durableCount: number;
   #stampedVote: Vote | undefined;
@@ -216,6 +217,7 @@ export class MemoryLog implements GroupLog {
   }
 
   append(batch: NewBatch): Promise<AppendedBatch> {
+    if (this.#folder.isFull && batch.frees !== true) return Promise.reject(new NoRoomError("the reserve is kept"));
     if (this.#rolling === undefined) throw new Error("rollBy was not called");
     return new Promise((resolve, reject) => {
       this.#folder.gather({
@@ -245,7 +247,6 @@ export class MemoryLog implements GroupLog {
   }
 
   async read({ from, belowIndex, maxBytes }: LogReadRequest): Promise<StoredBatch[]> {
-    this.reads++;
     if (belowIndex > this.#durableCount) throw new Error("read beyond what is durable");
     const isAtOrAfter = (batch: StoredBatch): boolean =>
       "index" in from

@@ -7,7 +7,7 @@ import type { AppendResponse } from "../wire/gen/tailrace/v1/log_pb.ts";
 import { toPosition } from "../wire/position.ts";
 import { connectTo } from "./connection.ts";
 import { CommandError, exitCodes } from "./exit.ts";
-import { requestExitCode, requestMessage, sentences } from "./failure.ts";
+import { requestExitCode, requestMessage, sentences, whatFailed } from "./failure.ts";
 import { LineFeed } from "./line-feed.ts";
 import { type LineSource, openSources } from "./line-source.ts";
 import { standardOutput } from "./output.ts";
@@ -78,17 +78,20 @@ async function takeInputs(
 
 /** Says what of the input is in the stream, what is not, and what may be. */
 function cutShort(error: AppendError, place: string | undefined, tally: Tally): CommandError {
-  const why = requestMessage(error.cause);
+  const { cause } = error;
   const from = place === undefined ? "" : `, from ${place}, on`;
-  if (error.cause.kind === "unreachable") return new CommandError(why, exitCodes.unreachable);
+  if (cause.kind === "unreachable") return new CommandError(requestMessage(cause), exitCodes.unreachable);
   if (error.nothingWritten) {
     const rest = place === undefined ? "" : `; nothing was${from}`;
-    return new CommandError(sentences(why, `${appendedSoFar(tally)}${rest}`), requestExitCode(error.cause));
+    return new CommandError(sentences(requestMessage(cause), `${appendedSoFar(tally)}${rest}`), requestExitCode(cause));
   }
-  const fate = `what became of ${formatRecords(error.unacknowledged)} more${from} is not known`;
-  const next = tally.last?.nextOffset ?? 0n;
-  const todo = `Read the stream from offset ${next} on to see which of them arrived`;
-  return new CommandError(sentences(why, `${appendedSoFar(tally)}; ${fate}`, todo), exitCodes.fateUnknown);
+  const fate = `what became of ${formatRecords(error.unacknowledged)}${from} is not known`;
+  const next = tally.last?.nextOffset;
+  const todo = `Read the stream${next === undefined ? "" : ` from offset ${next} on`} to see which of them arrived`;
+  return new CommandError(
+    sentences(whatFailed(cause), `${appendedSoFar(tally)}; ${fate}`, todo),
+    exitCodes.fateUnknown,
+  );
 }
 
 function appendedSoFar({ records, last }: Tally): string {

@@ -27,20 +27,37 @@ export function endingOf(error: unknown): Ending {
 
 /** A request's failure, and what to do, in one line. */
 export function requestMessage(error: RequestError): string {
+  return sentences(whatFailed(error), whatToDo(error));
+}
+
+/** What happened, without what to do. */
+export function whatFailed(error: RequestError): string {
   switch (error.kind) {
     case "unreachable":
-      return sentences(
-        `there is no node to talk to: ${error.message}`,
-        'Start one with "tailrace serve", or give the address of another with --server',
-      );
+      return `there is no node to talk to: ${error.message}`;
     case "lost":
-      return sentences(`lost the connection to the node: ${error.message}`, "Try again when it is back");
+      return `lost the connection to the node (${error.message})`;
     case "refused":
     case "aborted":
-      return error.detail === undefined && error.code === Code.Unimplemented
-        ? sentences(`what answers there is not a node: ${error.message}`, "Give the address of a node with --server")
-        : sentences(error.message, error.todo);
+      return isStranger(error) ? `what answers there is not a node: ${error.message}` : error.message;
   }
+}
+
+function whatToDo(error: RequestError): string {
+  switch (error.kind) {
+    case "unreachable":
+      return 'Start one with "tailrace serve", or give the address of another with --server';
+    case "lost":
+      return "Try again when it is back";
+    case "refused":
+    case "aborted":
+      return isStranger(error) ? "Give the address of a node with --server" : error.todo;
+  }
+}
+
+/** Whether something answered that is no node: a node's refusals have details. */
+function isStranger(error: RequestError): boolean {
+  return error.detail === undefined && error.code === Code.Unimplemented;
 }
 
 /** The exit code that goes with a request's failure. */

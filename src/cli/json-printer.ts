@@ -25,13 +25,14 @@ export class JsonPrinter implements RecordPrinter {
   }
 
   add(batch: Batch, skip: number, take: number): void {
-    const startOffset = toPosition(batch.startOffset, "start_offset");
+    const firstOffset = toPosition(batch.startOffset, "start_offset") + skip;
+    const appended = batch.appendTime === undefined ? "" : isoOf(batch.appendTime);
     const { records } = fromBinary(RecordsSchema, batch.payload);
-    for (const [position, record] of records.slice(skip, skip + take).entries()) {
-      const line = `${JSON.stringify(jsonOf(record, startOffset + skip + position, batch.appendTime))}\n`;
-      const bytes = Buffer.from(line);
-      this.#out.add(bytes, 0, bytes.length);
-    }
+    const lines = records
+      .slice(skip, skip + take)
+      .map((record, position) => `${JSON.stringify(jsonOf(record, firstOffset + position, appended))}\n`);
+    const bytes = Buffer.from(lines.join(""));
+    this.#out.add(bytes, 0, bytes.length);
   }
 
   takeAll(): Uint8Array[] {
@@ -39,17 +40,13 @@ export class JsonPrinter implements RecordPrinter {
   }
 }
 
-function jsonOf(record: Record, offset: number, appendTime: Timestamp | undefined): object {
-  const appended = appendTime && isoOf(appendTime);
-  return {
-    offset,
-    ...(record.time ? { time: isoOf(record.time), appendTime: appended } : { time: appended }),
-    ...(record.key === undefined ? {} : textOrBase64("key", record.key)),
-    ...textOrBase64("value", record.value),
-    ...(record.headers.length === 0
-      ? {}
-      : { headers: record.headers.map(({ name, value }) => ({ name, ...textOrBase64("value", value) })) }),
-  };
+function jsonOf(record: Record, offset: number, appendTime: string): object {
+  const { key, value, headers, time } = record;
+  const json = { offset, ...(time ? { time: isoOf(time), appendTime } : { time: appendTime }) };
+  if (key !== undefined) Object.assign(json, textOrBase64("key", key));
+  Object.assign(json, textOrBase64("value", value));
+  if (headers.length === 0) return json;
+  return { ...json, headers: headers.map((header) => ({ name: header.name, ...textOrBase64("value", header.value) })) };
 }
 
 // Without `ignoreBOM` a byte order mark at the beginning would be lost.

@@ -2,14 +2,7 @@
  * `tailrace read`: records out.
  * @module
  */
-import {
-  type FollowOptions,
-  followParts,
-  type ReadPart,
-  readParts,
-  recordsOf,
-  type StartPosition,
-} from "../client/index.ts";
+import { type FollowOptions, followParts, type ReadPart, readParts, recordsOf } from "../client/index.ts";
 import { connectTo } from "./connection.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { sentences } from "./failure.ts";

@@ -31,36 +31,36 @@ export function formatSeconds(milliseconds: number): string {
   return `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0)} s`;
 }
 
-const unitBytes: Record<string, number> = {
-  "": 1,
-  b: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-};
+const unitBytes: ReadonlyMap<string, number> = new Map([
+  ["", 1],
+  ["b", 1],
+  ["kb", 1e3],
+  ["mb", 1e6],
+  ["gb", 1e9],
+  ["kib", 2 ** 10],
+  ["mib", 2 ** 20],
+  ["gib", 2 ** 30],
+]);
 
 /** `64MiB`, `1GB`, `1048576` as bytes; undefined when it is nothing of the kind. */
 export function parseBytes(text: string): number | undefined {
   const [, digits, unit = ""] = /^(\d+)\s*([a-z]*)$/i.exec(text) ?? [];
-  const scale = unitBytes[unit.toLowerCase()];
+  const scale = unitBytes.get(unit.toLowerCase());
   return digits === undefined || scale === undefined ? undefined : Number(digits) * scale;
 }
 
-const unitMilliseconds: Record<string, number> = {
-  ms: 1,
-  s: 1e3,
-  m: 60e3,
-  h: 3600e3,
-  d: 86400e3,
-  w: 7 * 86400e3,
-};
+const unitMilliseconds: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["s", 1e3],
+  ["m", 60e3],
+  ["h", 3600e3],
+  ["d", 86400e3],
+  ["w", 7 * 86400e3],
+]);
 
 /** `90s`, `10m`, `2h`, `7d` as milliseconds; undefined when it is nothing of the kind. */
 export function parseDurationMs(text: string): number | undefined {
   const [, digits, unit = ""] = /^(\d+)\s*([a-z]+)$/i.exec(text) ?? [];
-  const scale = unitMilliseconds[unit.toLowerCase()];
+  const scale = unitMilliseconds.get(unit.toLowerCase());
   return digits === undefined || scale === undefined ? undefined : Number(digits) * scale;
 }

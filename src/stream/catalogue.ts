@@ -17,7 +17,7 @@ export class Catalogue {
   readonly clusterId: Uint8Array;
   readonly #streams: Map<number, StoredStream>;
   /** Stamped and not yet committed, in order. */
-  #placed: PlacedChange[] = [];
+  readonly #placed: PlacedChange[] = [];
 
   constructor({ clusterId, streams }: StoredCatalogue) {
     this.clusterId = clusterId;
@@ -36,13 +36,15 @@ export class Catalogue {
 
   /** Takes note of a change that has a place and is not yet committed. Whatever stood there or beyond was refused. */
   place(change: MetaChange, index: number, micros: number): void {
-    this.#placed = this.#placed.filter((placed) => placed.index < index);
+    this.#dropRefused(index);
     this.#placed.push({ index, micros, change });
   }
 
   /** A change was refused. */
   unplace(change: MetaChange): void {
-    this.#placed = this.#placed.filter((placed) => placed.change !== change);
+    // They are committed or refused in order: it is the first.
+    const at = this.#placed.findIndex((placed) => placed.change === change);
+    if (at >= 0) this.#placed.splice(at, 1);
   }
 
   /** A change is committed at `index`. */
@@ -53,11 +55,16 @@ export class Catalogue {
 
   /** State for a checkpoint at `index`: what all changes before it determined, the ones on their way among them. */
   asOf(index: number): StoredCatalogue {
-    this.#placed = this.#placed.filter((placed) => placed.index < index);
+    this.#dropRefused(index);
     if (this.#placed.length === 0) return { clusterId: this.clusterId, streams: [...this.#streams.values()] };
     const streams = new Map(this.#streams);
     for (const placed of this.#placed) apply(streams, placed);
     return { clusterId: this.clusterId, streams: [...streams.values()] };
+  }
+
+  /** What has a place that is given again was refused. */
+  #dropRefused(index: number): void {
+    while ((this.#placed.at(-1)?.index ?? -1) >= index) this.#placed.pop();
   }
 }
 

@@ -7,7 +7,10 @@
 /** No room, before anything counted: what was written of the request may be cut off again. */
 export class NoRoomError extends Error {
   override readonly name = "NoRoomError";
-  /** What the system called it, such as `ENOSPC` (volume full) or `EMFILE` (too many open files). */
+  /**
+   * What the system called it, such as `ENOSPC` (volume full) or `EMFILE` (too many open files), or the limit of ours
+   * that was met, such as `free_space_reserve`.
+   */
   readonly code: string | undefined;
   constructor(message: string, code?: string) {
     super(message);

@@ -40,6 +40,7 @@ export class RoomWatch {
     const kept = Math.ceil(reserveBytes);
     return new NoRoomError(
       `${freeBytes} bytes are free on the volume of ${this.#path}, and free_space_reserve keeps ${kept}`,
+      "free_space_reserve",
     );
   }
 

@@ -83,10 +83,23 @@ export function nodeStops(): TailraceError {
 /** What an error of the log is to who asked: want of room becomes a refusal, the rest stays as it is. */
 export function explainNoRoom(error: unknown, what: string, facts: ErrorFacts): unknown {
   if (!(error instanceof NoRoomError)) return error;
-  const words = {
-    what,
-    why: "the node has no room on its disk",
-    todo: "Free space on the node's disk, then try again",
-  };
-  return new TailraceError("disk_full", words, { ...facts, fate: "nothing_written" });
+  return new TailraceError("disk_full", { what, ...noRoomWords(error) }, { ...facts, fate: "nothing_written" });
+}
+
+/** Why there is no room, without the paths of the node's machine. */
+function noRoomWords({ code }: NoRoomError): { why: string; todo: string } {
+  const todo = "Free space on the node's disk, then try again; reads and deletions go on meanwhile";
+  switch (code) {
+    case "free_space_reserve":
+      return { why: "the node's disk has less free space than the limit free_space_reserve keeps", todo };
+    case "EMFILE":
+    case "ENFILE":
+      return { why: `the node has too many files open (${code})`, todo: "Raise the node's limit of open files" };
+    case "EFBIG":
+      return { why: "the node may not write files so large (EFBIG)", todo: "Raise the node's limit of file size" };
+    case undefined:
+      return { why: "the node has no room for it on its disk", todo };
+    default:
+      return { why: `the node has no room for it on its disk (${code})`, todo };
+  }
 }

@@ -251,7 +251,7 @@ describe("delete()", () => {
     folder = folder.reopen();
     const streams = await streamsOf(folder);
     folder.isFull = true;
-    await assertRefused(streams.create("b", {}), { reason: "disk_full" });
+    await assertRefused(streams.create("b", {}), { reason: "disk_full", message: /free_space_reserve/ });
     await assertRefused(streams.get("a").append(payloadOf("x")), { reason: "disk_full" });
     assert.equal(await streams.delete("a"), 2);
     assert.deepEqual([...folder.groups()], [0]);

@@ -217,7 +217,8 @@ export class MemoryLog implements GroupLog {
   }
 
   append(batch: NewBatch): Promise<AppendedBatch> {
-    if (this.#folder.isFull && batch.frees !== true) return Promise.reject(new NoRoomError("the reserve is kept"));
+    if (this.#folder.isFull && batch.frees !== true)
+      return Promise.reject(new NoRoomError("the reserve is kept", "free_space_reserve"));
     if (this.#rolling === undefined) throw new Error("rollBy was not called");
     return new Promise((resolve, reject) => {
       this.#folder.gather({

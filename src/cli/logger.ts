@@ -1,0 +1,11 @@
+import { type Logger, pino } from "pino";
+
+/**
+ * Logs to stdout: for people when a terminal watches, as JSON, a line each, elsewhere. Each line is written before the
+ * next statement runs, so that the last words of a process are there.
+ */
+export async function createLogger(level: string): Promise<Logger> {
+  if (!process.stdout.isTTY) return pino({ level, timestamp: pino.stdTimeFunctions.isoTime });
+  const { default: pretty } = await import("pino-pretty");
+  return pino({ level }, pretty({ sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" }));
+}

@@ -1,0 +1,77 @@
+/**
+ * The api port: one Hono app for gRPC, gRPC-Web, Connect, REST and the pages, and the port that feeds it.
+ * @module
+ */
+import { getRequestListener } from "@hono/node-server";
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import type { Limits } from "../../base/limits.ts";
+import type { Clock } from "../../host/clock.ts";
+import { type Address, Port } from "../listen.ts";
+import { type ApiApp, createApp } from "./app.ts";
+import type { ApiContext, NodeState } from "./context.ts";
+import { Drain } from "./drain.ts";
+import { errorMapper } from "./errors.ts";
+import { ApiMetrics } from "./metrics.ts";
+import { type ApiSettings, defaultApiSettings } from "./settings.ts";
+
+/** What an api port is made from. */
+export interface ApiOptions {
+  /** Where the node stands, asked anew for each call: the port may be open before the streams are. */
+  readonly state: () => NodeState;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Where the port's metrics are registered; `/metrics` gives all that is in it. */
+  readonly registry: Registry;
+  /** The version that `/version` tells. */
+  readonly version: string;
+  readonly settings?: Partial<ApiSettings>;
+}
+
+/** The api port of a node. */
+export interface Api {
+  /** For mounting in a server of one's own; RPCs need one that is fed by @hono/node-server. */
+  readonly app: ApiApp;
+  /** Opens the port; 0 takes a free one. @throws {ListenError} */
+  listen(address: { host: string; port: number }): Promise<Address>;
+  /**
+   * Refuses new calls, ends tails with a frame that says so, lets the other calls end, then closes all connections.
+   * Resolves when that is done, at the latest a moment after `drainGraceMs`.
+   */
+  close(): Promise<void>;
+}
+
+export function createApi(options: ApiOptions): Api {
+  const { limits, clock, registry, logger } = options;
+  const settings: ApiSettings = { ...defaultApiSettings, ...options.settings };
+  const drain = new Drain();
+  const metrics = new ApiMetrics(registry, { calls: () => drain.openCalls, connections: () => port.connections });
+  const api: ApiContext = { state: options.state, limits, clock, metrics, drain, mapError: errorMapper(logger) };
+  const app = createApp(api, { ...options, settings });
+  const listener = getRequestListener(app.fetch, {
+    autoCleanupIncoming: false,
+    overrideGlobalObjects: false,
+    hostname: "localhost",
+  });
+  const port: Port = new Port(
+    (incoming, outgoing) => void listener(incoming, outgoing),
+    settings,
+    clock,
+    () => metrics.connectionRefused(),
+  );
+  return {
+    app,
+    listen: ({ host, port: number }) => port.listen(host, number),
+    async close() {
+      await Promise.race([drain.begin(), passed(clock, settings.drainGraceMs)]);
+      await port.close();
+    },
+  };
+}
+
+function passed(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve);
+  });
+}

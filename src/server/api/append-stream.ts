@@ -1,0 +1,144 @@
+/**
+ * A stream of appends: requests are taken while earlier ones are still on their way to the disk, and answered in order.
+ * - A request that can't be taken is found before the next one is looked at, and nothing after it is.
+ * - At most `append_stream_max_in_flight` wait for their answer; then the client's next request is not read.
+ * @module
+ */
+import { invalidField } from "../../base/errors.ts";
+import type { Receipt, Stream } from "../../stream/types.ts";
+import type { Call } from "./call.ts";
+import { type ApiContext, openStreams } from "./context.ts";
+import type { AppendCommand } from "./requests.ts";
+import { Waker } from "./waker.ts";
+
+/**
+ * Turns of the microtask queue after which a refusal that needed no disk has arrived, however many promises it came
+ * through: so what is refused at once (a limit, a deleted stream) stops the intake before the next request is passed on.
+ */
+const refusalTurns = 16;
+
+interface InFlight {
+  readonly outcome: Promise<Receipt>;
+  readonly command: AppendCommand;
+}
+
+/**
+ * Yields a receipt a request. Fails with a ConnectError that has the number of the request that failed.
+ * @param requests Each a function that gives the command, or throws what is wrong with it.
+ */
+export async function* appendStream(
+  api: ApiContext,
+  requests: AsyncIterable<() => AppendCommand>,
+  call: Call,
+): AsyncGenerator<Receipt> {
+  const intake = new Intake(api, requests, call);
+  const stop = call.onEnd(intake.stop);
+  let number = 0;
+  try {
+    void intake.run();
+    for (;;) {
+      const next = await intake.next();
+      if (next === undefined) break;
+      const receipt = await call.race(next.outcome);
+      api.metrics.appended(next.command.recordCount, next.command.payload.length);
+      number++;
+      yield receipt;
+    }
+    if (intake.failure !== undefined) throw intake.failure.error;
+    if (call.ended !== undefined) throw call.ended;
+  } catch (error) {
+    // What was passed on may be written, whatever ended the call; what was refused before that surely is not.
+    const fate = error === intake.failure?.error ? "nothing_written" : "unknown";
+    throw api.mapError(error, { callId: call.id, rpc: call.rpc, fate, requestNumber: number });
+  } finally {
+    stop();
+    intake.stop();
+  }
+}
+
+/** Takes requests, passes them to the stream, and holds what is on its way. */
+class Intake {
+  /** Why no further request is taken, if it is for an error. */
+  failure: { readonly error: unknown } | undefined;
+  readonly #api: ApiContext;
+  readonly #requests: AsyncIterator<() => AppendCommand>;
+  readonly #call: Call;
+  readonly #inFlight: InFlight[] = [];
+  readonly #filled = new Waker();
+  readonly #emptied = new Waker();
+  #isStopped = false;
+  #hasEnded = false;
+  #stream: Stream | undefined;
+
+  constructor(api: ApiContext, requests: AsyncIterable<() => AppendCommand>, call: Call) {
+    this.#api = api;
+    this.#requests = requests[Symbol.asyncIterator]();
+    this.#call = call;
+  }
+
+  /** Takes no further request; `next` gives what is on its way. */
+  readonly stop = (): void => {
+    this.#isStopped = true;
+    this.#emptied.wake();
+    this.#filled.wake();
+  };
+
+  /** The oldest request on its way; `undefined` when there is none and none will come. */
+  async next(): Promise<InFlight | undefined> {
+    for (;;) {
+      const first = this.#inFlight.shift();
+      if (first !== undefined) {
+        this.#emptied.wake();
+        return first;
+      }
+      if (this.#hasEnded || this.#isStopped) return undefined;
+      await this.#filled.sleep();
+    }
+  }
+
+  /** Takes requests until there are no more, one fails, or it is stopped. Never rejects. */
+  async run(): Promise<void> {
+    try {
+      while (!this.#isStopped) {
+        if (this.#inFlight.length >= this.#api.limits.appendStreamMaxInFlight) {
+          await this.#emptied.sleep();
+          continue;
+        }
+        const request = await this.#requests.next();
+        if (request.done === true || this.#isStopped) break;
+        await this.#take(request.value());
+      }
+    } catch (error) {
+      this.failure = { error };
+    }
+    this.#hasEnded = true;
+    this.#filled.wake();
+  }
+
+  async #take(command: AppendCommand): Promise<void> {
+    const stream = await this.#streamOf(command);
+    const outcome = stream.append(command.payload);
+    // A refusal ends the intake; it is told to the client in its turn, by `next`.
+    outcome.catch(this.stop);
+    this.#inFlight.push({ outcome, command });
+    this.#filled.wake();
+    for (let turn = 0; turn < refusalTurns && !this.#isStopped; turn++) await undefined;
+  }
+
+  async #streamOf({ stream: name, streamId }: AppendCommand): Promise<Stream> {
+    const known = this.#stream;
+    if (known === undefined) {
+      this.#stream = await this.#call.race(openStreams(this.#api).getForAppend(name, streamId));
+      return this.#stream;
+    }
+    if (name !== "" && name !== known.name) {
+      const why = `it is "${name}", and was "${known.name}" in the request before`;
+      throw invalidField("stream", why, "Leave it empty after the first request, or append to one stream a call");
+    }
+    if (streamId !== undefined && streamId !== known.id) {
+      const why = `it is ${streamId}, and the stream's id is ${known.id}`;
+      throw invalidField("stream_id", why, "Leave it out after the first request");
+    }
+    return known;
+  }
+}

@@ -1,0 +1,22 @@
+import type { Receipt } from "../../stream/types.ts";
+import type { Call } from "./call.ts";
+import { type ApiContext, openStreams } from "./context.ts";
+import type { AppendCommand } from "./requests.ts";
+
+/**
+ * Appends one batch. Fails with a ConnectError that says what became of it.
+ * @param request Gives the command, or throws what is wrong with it.
+ */
+export async function append(api: ApiContext, request: () => AppendCommand, call: Call): Promise<Receipt> {
+  let fate: "nothing_written" | "unknown" = "nothing_written";
+  try {
+    const command = request();
+    const stream = await call.race(openStreams(api).getForAppend(command.stream, command.streamId));
+    fate = "unknown";
+    const receipt = await call.race(stream.append(command.payload));
+    api.metrics.appended(command.recordCount, command.payload.length);
+    return receipt;
+  } catch (error) {
+    throw api.mapError(error, { callId: call.id, rpc: call.rpc, fate });
+  }
+}

@@ -1,0 +1,77 @@
+import type { Clock, Timer } from "../../host/clock.ts";
+import { CallEndedError } from "./errors.ts";
+
+/** Longest deadline that a runtime's timer can hold; a later one is as good as none. */
+const timerMaxMs = 2 ** 31 - 1;
+
+/** One call of one client, from its first byte to its answer. */
+export class Call {
+  /** Names the call in the answer's error and in the log. */
+  readonly id: string;
+  /** `Service/Method`, or the route of the REST face. */
+  readonly rpc: string;
+  #ended: CallEndedError | undefined;
+  #listeners: Set<(reason: CallEndedError) => void> | undefined;
+  #deadline: Timer | undefined;
+
+  constructor(id: string, rpc: string) {
+    this.id = id;
+    this.rpc = rpc;
+  }
+
+  /** Why the call is over before its answer; absent while it is not. */
+  get ended(): CallEndedError | undefined {
+    return this.#ended;
+  }
+
+  /** Ends the call when `timeoutMs` have passed. */
+  endAfter(timeoutMs: number, clock: Clock): void {
+    if (timeoutMs <= 0) this.end("deadline");
+    else if (timeoutMs <= timerMaxMs) this.#deadline = clock.after(timeoutMs, () => this.end("deadline"));
+  }
+
+  /** Ends the call, unless it has ended. */
+  end(kind: "deadline" | "canceled"): void {
+    this.#deadline?.cancel();
+    if (this.#ended !== undefined) return;
+    const reason = new CallEndedError(kind);
+    this.#ended = reason;
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners !== undefined) for (const listener of listeners) listener(reason);
+  }
+
+  /** The answer is on its way: nothing is left to wait for. */
+  finish(): void {
+    this.#deadline?.cancel();
+    this.#listeners = undefined;
+  }
+
+  /** Calls `listener` when the call ends early, at once if it has; until the returned function is called. */
+  onEnd(listener: (reason: CallEndedError) => void): () => void {
+    if (this.#ended !== undefined) {
+      listener(this.#ended);
+      return () => {};
+    }
+    this.#listeners ??= new Set();
+    const listeners = this.#listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /** The outcome of `work`, or the call's early end, whichever is first. */
+  race<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = this.onEnd(reject);
+      work.then(
+        (value) => {
+          stop();
+          resolve(value);
+        },
+        (error: unknown) => {
+          stop();
+          reject(error);
+        },
+      );
+    });
+  }
+}

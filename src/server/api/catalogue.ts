@@ -1,0 +1,132 @@
+/**
+ * The calls of StreamService.
+ * @module
+ */
+import { create } from "@bufbuild/protobuf";
+import { invalidField, TailraceError } from "../../base/errors.ts";
+import { checkStreamName } from "../../base/stream-name.ts";
+import type { Stream, StreamDescription, StreamSettings } from "../../stream/types.ts";
+import {
+  type CreateStreamRequest,
+  type CreateStreamResponse,
+  CreateStreamResponseSchema,
+  type DeleteStreamRequest,
+  type DeleteStreamResponse,
+  DeleteStreamResponseSchema,
+  type GetStreamRequest,
+  type GetStreamResponse,
+  GetStreamResponseSchema,
+  type ListStreamsRequest,
+  type ListStreamsResponse,
+  ListStreamsResponseSchema,
+  type StreamSettings as SettingsMessage,
+  type Stream as StreamMessage,
+  StreamSchema,
+  StreamState,
+} from "../../wire/gen/tailrace/v1/stream_pb.ts";
+import { fromPosition, toPosition } from "../../wire/position.ts";
+import { fromMicros } from "../../wire/timestamp.ts";
+import type { Call } from "./call.ts";
+import { type ApiContext, openStreams } from "./context.ts";
+import { streamIdOf } from "./requests.ts";
+
+const pageSizeMax = 1000;
+const pageSizeDefault = 100;
+
+export async function createStream(
+  api: ApiContext,
+  request: CreateStreamRequest,
+  call: Call,
+): Promise<CreateStreamResponse> {
+  checkStreamName(request.name, "name");
+  const { stream, created } = await call.race(openStreams(api).create(request.name, settingsOf(request.settings)));
+  return create(CreateStreamResponseSchema, { stream: await describe(stream, call), created });
+}
+
+export async function getStream(api: ApiContext, request: GetStreamRequest, call: Call): Promise<GetStreamResponse> {
+  checkStreamName(request.name, "name");
+  return create(GetStreamResponseSchema, { stream: await describe(openStreams(api).get(request.name), call) });
+}
+
+export async function listStreams(
+  api: ApiContext,
+  request: ListStreamsRequest,
+  call: Call,
+): Promise<ListStreamsResponse> {
+  const { prefix, pageSize, pageToken } = request;
+  if (pageSize > pageSizeMax) {
+    throw invalidField("page_size", `${pageSize} is more than ${pageSizeMax}`, "Ask for a smaller page, then the next");
+  }
+  const after = pageToken === "" ? {} : { after: pageToken };
+  const page = openStreams(api).list({ prefix, ...after, limit: pageSize === 0 ? pageSizeDefault : pageSize });
+  const streams: StreamMessage[] = [];
+  for (const stream of page.streams) {
+    const description = await describeUnlessGone(stream, call);
+    if (description !== undefined) streams.push(description);
+  }
+  return create(ListStreamsResponseSchema, { streams, nextPageToken: page.next ?? "" });
+}
+
+export async function deleteStream(
+  api: ApiContext,
+  request: DeleteStreamRequest,
+  call: Call,
+): Promise<DeleteStreamResponse> {
+  checkStreamName(request.name, "name");
+  const { streamId } = streamIdOf(request.streamId, "stream_id");
+  const deletedId = await call.race(openStreams(api).delete(request.name, streamId));
+  return create(DeleteStreamResponseSchema, { streamId: fromPosition(deletedId) });
+}
+
+function settingsOf(settings: SettingsMessage | undefined): Partial<StreamSettings> {
+  const { segmentMaxBytes, segmentMaxAgeS } = settings ?? {};
+  return {
+    ...(segmentMaxBytes === undefined
+      ? {}
+      : { segmentMaxBytes: toPosition(segmentMaxBytes, "settings.segment_max_bytes") }),
+    ...(segmentMaxAgeS === undefined
+      ? {}
+      : { segmentMaxAgeS: toPosition(segmentMaxAgeS, "settings.segment_max_age_s") }),
+  };
+}
+
+async function describe(stream: Stream, call: Call): Promise<StreamMessage> {
+  return streamMessage(await call.race(stream.describe()));
+}
+
+/** A stream of the page may be deleted while those before it are described. */
+async function describeUnlessGone(stream: Stream, call: Call): Promise<StreamMessage | undefined> {
+  try {
+    return await describe(stream, call);
+  } catch (error) {
+    if (error instanceof TailraceError && error.code === "not_found") return undefined;
+    throw error;
+  }
+}
+
+const states = {
+  normal: StreamState.UNSPECIFIED,
+  read_only: StreamState.READ_ONLY,
+  deleting: StreamState.DELETING,
+};
+
+function streamMessage(stream: StreamDescription): StreamMessage {
+  const { firstAppendTimeMicros: first, lastAppendTimeMicros: last, settings } = stream;
+  return create(StreamSchema, {
+    name: stream.name,
+    id: fromPosition(stream.id),
+    created: fromMicros(stream.createdMicros),
+    settings: {
+      segmentMaxBytes: fromPosition(settings.segmentMaxBytes),
+      segmentMaxAgeS: fromPosition(settings.segmentMaxAgeS),
+    },
+    logStart: fromPosition(stream.logStart),
+    highWatermark: fromPosition(stream.highWatermark),
+    ...(first === undefined ? {} : { firstAppendTime: fromMicros(first) }),
+    ...(last === undefined ? {} : { lastAppendTime: fromMicros(last) }),
+    storedBytes: fromPosition(stream.storedBytes),
+    digest: stream.digest,
+    nextIndex: fromPosition(stream.nextIndex),
+    state: states[stream.state],
+  });
+}

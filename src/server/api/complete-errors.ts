@@ -1,0 +1,161 @@
+/**
+ * Errors that connect's own handlers make, before ours are called, have no `tailrace.v1.ErrorDetail`, and call a message
+ * that can't be parsed INTERNAL. Here the last part of an answer is looked at, and completed if it is such an error.
+ * @module
+ */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { encodeEnvelope, type UniversalServerResponse } from "@connectrpc/connect/protocol";
+import {
+  codeToHttpStatus,
+  codeToString,
+  createEndStreamSerialization,
+  endStreamFlag,
+  errorFromJsonBytes,
+  errorToJsonBytes,
+} from "@connectrpc/connect/protocol-connect";
+import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { Reason } from "../../wire/gen/tailrace/v1/error_pb.ts";
+import { detailOf, withDetail } from "./errors.ts";
+import type { RequestKind } from "./protocols.ts";
+
+/** How errors are completed. */
+export interface ErrorCompletion {
+  readonly callId: string;
+  readonly requestMaxBytes: number;
+}
+
+/** An answer as it is to go out. `code` is the call's outcome, known once the body was given whole. */
+export interface CompletedResponse {
+  readonly status: number;
+  readonly header: Headers;
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly trailer: Headers | undefined;
+  readonly outcome: { code: string };
+}
+
+const endStream = createEndStreamSerialization(undefined);
+const envelopeBytes = 5;
+
+export async function completeErrors(
+  response: UniversalServerResponse,
+  kind: RequestKind,
+  completion: ErrorCompletion,
+): Promise<CompletedResponse> {
+  const { status, trailer } = response;
+  const header = response.header ?? new Headers();
+  const body = response.body ?? none();
+  const outcome = { code: "ok" };
+  if (kind.isEnveloped) {
+    const frames = completeFrames(body, trailer, kind, completion, outcome);
+    return { status, header, body: frames, trailer, outcome };
+  }
+  if (status === 200) return { status, header, body, trailer, outcome };
+  return completeUnary(status, header, await joined(body), completion);
+}
+
+async function* completeFrames(
+  body: AsyncIterable<Uint8Array>,
+  trailer: Headers | undefined,
+  { protocol }: RequestKind,
+  completion: ErrorCompletion,
+  outcome: { code: string },
+): AsyncGenerator<Uint8Array> {
+  for await (const frame of body) {
+    // Each chunk is one envelope: its flags come first, then its length.
+    const flags = frame[0] ?? 0;
+    if (protocol === "grpc-web" && flags === trailerFlag) {
+      const trailers = trailerParse(frame.subarray(envelopeBytes));
+      const isChanged = completeTrailers(trailers, completion, outcome);
+      yield isChanged ? encodeEnvelope(trailerFlag, trailerSerialize(trailers)) : frame;
+    } else if (protocol === "connect" && flags === endStreamFlag) {
+      const end = endStream.parse(frame.subarray(envelopeBytes));
+      const error = end.error && completeError(end.error, completion, outcome);
+      const isChanged = error !== undefined && error !== end.error;
+      yield isChanged ? encodeEnvelope(endStreamFlag, endStream.serialize({ ...end, error })) : frame;
+    } else yield frame;
+  }
+  if (trailer !== undefined) completeTrailers(trailer, completion, outcome);
+}
+
+/** Completes the status in trailers; false if there was nothing to do. */
+function completeTrailers(trailers: Headers, completion: ErrorCompletion, outcome: { code: string }): boolean {
+  const error = findTrailerError(trailers);
+  const completed = error && completeError(error, completion, outcome);
+  if (completed === undefined || completed === error) return false;
+  setTrailerStatus(trailers, completed);
+  return true;
+}
+
+/** A unary Connect error; one without a body is HTTP's own: a method or content type that no handler takes. */
+function completeUnary(
+  status: number,
+  header: Headers,
+  body: Uint8Array,
+  completion: ErrorCompletion,
+): CompletedResponse {
+  const outcome = { code: "unknown" };
+  const isHttpError = body.length === 0;
+  const error = isHttpError ? httpError(status) : errorFromJsonBytes(body, undefined, httpError(status));
+  const completed = completeError(error, completion, outcome);
+  const bytes = errorToJsonBytes(completed, undefined);
+  header.set("content-type", "application/json");
+  header.set("content-length", String(bytes.length));
+  // What HTTP calls it stays: proxies and browsers know 405 and 415 better than a code.
+  const finalStatus = isHttpError ? status : codeToHttpStatus(completed.code);
+  return { status: finalStatus, header, body: only(bytes), trailer: undefined, outcome };
+}
+
+function httpError(status: number): ConnectError {
+  switch (status) {
+    case 405:
+      return new ConnectError("The method is not one that this RPC takes: use POST", Code.Unimplemented);
+    case 415:
+      return new ConnectError(
+        "The content type is not one that this RPC takes: use application/json or application/proto (streams: " +
+          "application/connect+json), application/grpc or application/grpc-web",
+        Code.InvalidArgument,
+      );
+    case 505:
+      return new ConnectError("Streams of requests need HTTP/2", Code.Unimplemented);
+    default:
+      return new ConnectError(`HTTP status ${status}`, Code.Unknown);
+  }
+}
+
+/** The error itself if it has a detail, else another that has one; and its code as the call's outcome. */
+function completeError(error: ConnectError, completion: ErrorCompletion, outcome: { code: string }): ConnectError {
+  const completed = detailOf(error) === undefined ? explain(error, completion) : error;
+  outcome.code = codeToString(completed.code);
+  return completed;
+}
+
+function explain({ code, rawMessage }: ConnectError, { callId, requestMaxBytes }: ErrorCompletion): ConnectError {
+  const requestId = callId;
+  if (code === Code.ResourceExhausted) {
+    return withDetail(code, `Cannot take the request: the limit request_max_bytes is ${requestMaxBytes}`, {
+      requestId,
+      reason: Reason.LIMIT,
+      todo: "Send less in one request",
+      limit: { name: "request_max_bytes", value: BigInt(requestMaxBytes) },
+    });
+  }
+  const isUnparsed = code === Code.Internal && rawMessage.startsWith("parse binary");
+  if (isUnparsed || code === Code.InvalidArgument) {
+    const todo = "Send the message that the method takes, as your protobuf or Connect library writes it";
+    return withDetail(Code.InvalidArgument, rawMessage, { requestId, reason: Reason.INVALID_FIELD, todo });
+  }
+  return withDetail(code, rawMessage, { requestId, todo: "See the message" });
+}
+
+async function joined(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return chunks.length === 1 ? (chunks[0] ?? new Uint8Array(0)) : Buffer.concat(chunks);
+}
+
+async function* only(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield chunk;
+}
+
+async function* none(): AsyncGenerator<Uint8Array> {}

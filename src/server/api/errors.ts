@@ -1,0 +1,156 @@
+/**
+ * What a client is told when a call fails: a Connect code, a message, and always a `tailrace.v1.ErrorDetail`.
+ * @module
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Logger } from "pino";
+import { type ErrorCode, type ErrorFacts, type Reason, TailraceError } from "../../base/errors.ts";
+import {
+  type ErrorDetail,
+  ErrorDetailSchema,
+  Fate,
+  Reason as WireReason,
+} from "../../wire/gen/tailrace/v1/error_pb.ts";
+import { fromPosition } from "../../wire/position.ts";
+
+/** The call ended before its answer was there: its deadline passed, or the client went. */
+export class CallEndedError extends Error {
+  override readonly name = "CallEndedError";
+  readonly kind: "deadline" | "canceled";
+
+  constructor(kind: "deadline" | "canceled") {
+    super(kind === "deadline" ? "The deadline passed before the answer was there" : "The client ended the call");
+    this.kind = kind;
+  }
+}
+
+/** What the error is about. */
+export interface ErrorContext {
+  /** Id of the call. */
+  readonly callId: string;
+  readonly rpc: string;
+  /** What became of the append that failed; absent: it is not about one. */
+  readonly fate?: "nothing_written" | "unknown";
+  /** The request's field at fault, where the error does not say. */
+  readonly field?: string;
+  /** Which request of a stream of appends failed. */
+  readonly requestNumber?: number;
+}
+
+/** Turns whatever a handler throws into what the client is told. What is no one's fault but ours is logged, once. */
+export type ErrorMapper = (error: unknown, context: ErrorContext) => ConnectError;
+
+export function errorMapper(logger: Logger): ErrorMapper {
+  return (error, context) => {
+    if (error instanceof ConnectError) return numbered(error, context.requestNumber);
+    if (error instanceof TailraceError) return fromTailraceError(error, context);
+    if (error instanceof CallEndedError) return fromCallEnded(error, context);
+    logger.error({ err: error, callId: context.callId, rpc: context.rpc }, "A call failed by a fault of the node");
+    const message = `Internal error in call ${context.callId}: the node's log has the cause`;
+    const todo = "Tell whoever runs the node, with the id of the call";
+    return withDetail(Code.Internal, message, { ...common(context), todo, fate: fates[context.fate ?? "none"] });
+  };
+}
+
+/** The detail of an error; absent only in errors that are not of this server. */
+export function detailOf(error: ConnectError): ErrorDetail | undefined {
+  return error.findDetails(ErrorDetailSchema)[0];
+}
+
+/** An error with a detail of its own making, for what never reached a handler. */
+export function withDetail(
+  code: Code,
+  message: string,
+  detail: MessageInitShape<typeof ErrorDetailSchema>,
+): ConnectError {
+  return new ConnectError(message, code, undefined, [
+    { desc: ErrorDetailSchema, value: create(ErrorDetailSchema, detail) },
+  ]);
+}
+
+const codes: Record<ErrorCode, Code> = {
+  invalid_argument: Code.InvalidArgument,
+  not_found: Code.NotFound,
+  already_exists: Code.AlreadyExists,
+  out_of_range: Code.OutOfRange,
+  resource_exhausted: Code.ResourceExhausted,
+  unavailable: Code.Unavailable,
+  data_loss: Code.DataLoss,
+  unimplemented: Code.Unimplemented,
+};
+
+const reasons: Record<Reason, WireReason> = {
+  invalid_field: WireReason.INVALID_FIELD,
+  stream_not_found: WireReason.STREAM_NOT_FOUND,
+  stream_replaced: WireReason.STREAM_REPLACED,
+  stream_exists: WireReason.STREAM_EXISTS,
+  below_log_start: WireReason.BELOW_LOG_START,
+  past_end: WireReason.PAST_END,
+  limit: WireReason.LIMIT,
+  disk_full: WireReason.DISK_FULL,
+  not_ready: WireReason.NOT_READY,
+  damaged: WireReason.DAMAGED,
+  not_built: WireReason.NOT_BUILT,
+};
+
+const fates = { none: Fate.UNSPECIFIED, nothing_written: Fate.NOTHING_WRITTEN, unknown: Fate.UNKNOWN };
+
+/** The same error with the number of the request in its detail. */
+function numbered(error: ConnectError, requestNumber: number | undefined): ConnectError {
+  if (requestNumber === undefined) return error;
+  const detail = detailOf(error) ?? create(ErrorDetailSchema);
+  detail.requestNumber = BigInt(requestNumber);
+  return new ConnectError(error.rawMessage, error.code, undefined, [{ desc: ErrorDetailSchema, value: detail }]);
+}
+
+function fromTailraceError(error: TailraceError, context: ErrorContext): ConnectError {
+  const { facts } = error;
+  // A refusal without a word on it surely did nothing, whatever else may have been under way.
+  const fate = facts.fate ?? (context.fate === undefined ? "none" : "nothing_written");
+  return withDetail(codes[error.code], error.message, {
+    ...common(context),
+    ...fromFacts(facts),
+    reason: reasons[error.reason],
+    todo: error.todo,
+    fate: fates[fate],
+  });
+}
+
+function fromCallEnded(error: CallEndedError, context: ErrorContext): ConnectError {
+  const code = error.kind === "deadline" ? Code.DeadlineExceeded : Code.Canceled;
+  const todo =
+    context.fate === "unknown"
+      ? "Read the stream to see whether the records are there before they are sent again"
+      : "Try again with more time";
+  return withDetail(code, error.message, { ...common(context), todo, fate: fates[context.fate ?? "none"] });
+}
+
+function common({ callId, field, requestNumber }: ErrorContext) {
+  return {
+    requestId: callId,
+    ...(field === undefined ? {} : { field }),
+    ...(requestNumber === undefined ? {} : { requestNumber: BigInt(requestNumber) }),
+  };
+}
+
+function fromFacts(facts: ErrorFacts) {
+  const { stream, streamId, logStart, nextOffset, field, limit, retryAfterMs } = facts;
+  return {
+    ...(stream === undefined ? {} : { stream }),
+    ...(streamId === undefined ? {} : { streamId: fromPosition(streamId) }),
+    ...(logStart === undefined ? {} : { logStart: fromPosition(logStart) }),
+    ...(nextOffset === undefined ? {} : { nextOffset: fromPosition(nextOffset) }),
+    ...(field === undefined ? {} : { field }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(limit === undefined
+      ? {}
+      : {
+          limit: {
+            name: limit.name,
+            value: BigInt(limit.value),
+            ...(limit.actual === undefined ? {} : { actual: BigInt(limit.actual) }),
+          },
+        }),
+  };
+}

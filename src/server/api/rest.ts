@@ -1,0 +1,246 @@
+/**
+ * The REST face: one record in by POST, records out by GET, for curl and for what has no protobuf.
+ *
+ *     POST /v1/streams/NAME/records?stream_id=    the body is one record's value; 200 with an AppendResponse as JSON
+ *     GET  /v1/streams/NAME/records?from=&end=&max_records=&max_bytes=&wait_ms=&stream_id=
+ *
+ * `from` is an offset, `earliest` (the default), `latest`, `-N` (N records before the end) or a time of RFC 3339. GET
+ * answers a ReadResponse as JSON. With `Accept: text/plain` it answers the values, a line each; with
+ * `Accept: application/octet-stream` the value of one record and nothing else, or 204 if there is none.
+ * @module
+ */
+import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Context } from "hono";
+import { invalidField } from "../../base/errors.ts";
+import { checkRecords, cutRecords, eachRecord, recordValue } from "../../base/records.ts";
+import { RecordsWriter } from "../../base/records-writer.ts";
+import { checkStreamName } from "../../base/stream-name.ts";
+import {
+  AppendResponseSchema,
+  type PositionSchema,
+  ReadRequestSchema,
+  ReadResponseSchema,
+} from "../../wire/gen/tailrace/v1/log_pb.ts";
+import { toPosition } from "../../wire/position.ts";
+import { appendResponse, readResponse } from "./answers.ts";
+import type { ApiApp, ApiEnv } from "./app.ts";
+import { append } from "./append.ts";
+import { cacheControl } from "./caching.ts";
+import { Call } from "./call.ts";
+import type { ApiContext } from "./context.ts";
+import { PlainBody } from "./message-body.ts";
+import { type ReadAnswer, read } from "./read.ts";
+import { readQuery } from "./requests.ts";
+import { restError } from "./rest-errors.ts";
+
+const prefix = "/v1/streams/";
+const suffix = "/records";
+
+/** Adds the routes. */
+export function addRest(app: ApiApp, api: ApiContext, nextId: () => string): void {
+  app.post(`${prefix}*`, (c) => served(c, api, new Call(nextId(), "rest/append"), appendOne));
+  app.get(`${prefix}*`, (c) => served(c, api, new Call(nextId(), "rest/read"), readSome));
+}
+
+type Work = (c: Context<ApiEnv>, api: ApiContext, call: Call) => Promise<Response>;
+
+/** Does `work` for one call, from its first byte to its answer. */
+async function served(c: Context<ApiEnv>, api: ApiContext, call: Call, work: Work): Promise<Response> {
+  const startMs = api.clock.monotonicMs();
+  const onGone = () => call.end("canceled");
+  const { signal } = c.req.raw;
+  signal.addEventListener("abort", onGone);
+  api.drain.enter();
+  let code = "ok";
+  try {
+    return await work(c, api, call);
+  } catch (error) {
+    const refusal = restError(api.mapError(error, { callId: call.id, rpc: call.rpc }));
+    code = refusal.code;
+    return refusal.response;
+  } finally {
+    signal.removeEventListener("abort", onGone);
+    call.finish();
+    api.drain.leave();
+    api.metrics.called(call.rpc, "rest", code, (api.clock.monotonicMs() - startMs) / 1000);
+  }
+}
+
+async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
+  const stream = streamOf(c);
+  const query = queryOf(c, ["stream_id"]);
+  checkContentType(c.req.header("content-type"));
+  const value = await bodyOf(c, api.limits.requestMaxBytes);
+  const writer = new RecordsWriter(value.length + 16);
+  writer.add(value);
+  const payload = writer.take();
+  const command = () => {
+    const recordCount = checkRecords(payload, api.limits, "body");
+    return { stream, ...idOf(query), payload, recordCount };
+  };
+  const receipt = await append(api, command, call);
+  return json(toJsonString(AppendResponseSchema, appendResponse(receipt)), {});
+}
+
+async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
+  const stream = streamOf(c);
+  const query = queryOf(c, ["from", "end", "max_records", "max_bytes", "wait_ms", "stream_id"]);
+  const form = answerForm(c.req.header("accept"));
+  const { streamId } = idOf(query);
+  const request = create(ReadRequestSchema, {
+    stream,
+    start: startOf(query.get("from") ?? "earliest"),
+    maxRecords: form === "value" ? 1 : (numberOf(query, "max_records") ?? 0),
+    maxBytes: numberOf(query, "max_bytes") ?? 0,
+    waitMs: numberOf(query, "wait_ms") ?? 0,
+    ...optional("streamId", bigintOf(query, "stream_id")),
+    ...optional("endOffset", bigintOf(query, "end")),
+  });
+  const answer = await read(api, () => readQuery(request, api.limits), call);
+  const headers = {
+    "cache-control": cacheControl(answer, streamId),
+    vary: "Accept",
+    "tailrace-stream-id": String(answer.streamId),
+    "tailrace-next-offset": String(answer.nextOffset),
+    "tailrace-high-watermark": String(answer.highWatermark),
+  };
+  if (form === "json") return json(toJsonString(ReadResponseSchema, readResponse(answer, "records", "json")), headers);
+  const values = valuesOf(answer);
+  if (form === "lines") return bytes(lines(values), { ...headers, "content-type": "text/plain; charset=utf-8" });
+  const [value] = values;
+  if (value === undefined) return new Response(null, { status: 204, headers });
+  return bytes(value, { ...headers, "content-type": "application/octet-stream" });
+}
+
+/**
+ * The stream's name: all between `/v1/streams/` and the last `/records`, each part decoded once, so that `%2F` and `/`
+ * are the same. It is taken from the path as it came, since a URL parser would resolve `..` in it.
+ */
+function streamOf(c: Context<ApiEnv>): string {
+  const [path = ""] = rawUrl(c).split("?", 1);
+  const end = path.lastIndexOf(suffix);
+  if (!path.startsWith(prefix) || end < prefix.length || end + suffix.length !== path.length) {
+    throw invalidField("path", "it is not /v1/streams/NAME/records", "See the documentation of the REST interface");
+  }
+  let name: string;
+  try {
+    name = path.slice(prefix.length, end).split("/").map(decodeURIComponent).join("/");
+  } catch {
+    throw invalidField("stream", "the name in the path has a malformed % escape", "Encode it as UTF-8, each byte %XX");
+  }
+  checkStreamName(name, "stream");
+  return name;
+}
+
+function rawUrl(c: Context<ApiEnv>): string {
+  const url = c.env?.incoming?.url;
+  return url?.startsWith("/") === true ? url : c.req.url.replace(/^[a-z]+:\/\/[^/]*/, "");
+}
+
+/** The query's parameters; one that is not known is refused, since a typing error would otherwise read too much. */
+function queryOf(c: Context<ApiEnv>, known: readonly string[]): Map<string, string> {
+  const query = new Map<string, string>();
+  for (const [name, value] of new URL(c.req.url).searchParams) {
+    if (!known.includes(name)) {
+      throw invalidField(name.slice(0, 40), "it is not a parameter of this call", `Use ${known.join(", ")}`);
+    }
+    query.set(name, value);
+  }
+  return query;
+}
+
+function checkContentType(contentType: string | undefined): void {
+  const type = (contentType ?? "application/octet-stream").split(";", 1)[0]?.trim().toLowerCase();
+  if (type === "application/octet-stream" || type === "text/plain") return;
+  const todo =
+    "Send application/octet-stream or text/plain: with curl, -H 'content-type: text/plain' --data-binary @FILE";
+  throw invalidField("content-type", `a record can't be of type ${String(type).slice(0, 80)}`, todo);
+}
+
+async function bodyOf(c: Context<ApiEnv>, maxBytes: number): Promise<Uint8Array> {
+  const body = new PlainBody(maxBytes, c.req.header("content-length"));
+  const reader = c.req.raw.body?.getReader();
+  if (reader !== undefined) {
+    for (let part = await reader.read(); part.done !== true; part = await reader.read()) body.add(part.value);
+  }
+  return body.finish();
+}
+
+function startOf(from: string): MessageInitShape<typeof PositionSchema> {
+  if (from === "earliest" || from === "latest") return { at: { case: from, value: true } };
+  if (/^\d+$/.test(from)) return { at: { case: "offset", value: BigInt(from) } };
+  if (/^-\d+$/.test(from)) return { at: { case: "beforeEnd", value: BigInt(from.slice(1)) } };
+  const ms = /^\d{4}-\d\d-\d\dT/.test(from) ? Date.parse(from) : Number.NaN;
+  if (Number.isNaN(ms)) {
+    const todo = "Use an offset, earliest, latest, -N for N records before the end, or a time as 2026-01-31T12:00:00Z";
+    throw invalidField("from", `${JSON.stringify(from.slice(0, 40))} is not a place in a stream`, todo);
+  }
+  return { at: { case: "appendTime", value: timestampFromMs(ms) } };
+}
+
+function bigintOf(query: Map<string, string>, name: string): bigint | undefined {
+  const text = query.get(name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,20}$/.test(text)) {
+    throw invalidField(name, `${JSON.stringify(text.slice(0, 40))} is not a whole number from 0 on`, "Use digits only");
+  }
+  return BigInt(text);
+}
+
+function numberOf(query: Map<string, string>, name: string): number | undefined {
+  const value = bigintOf(query, name);
+  if (value === undefined) return undefined;
+  if (value >= 2n ** 32n) throw invalidField(name, `${value} is too large`, "Use a number below 2^32");
+  return Number(value);
+}
+
+function idOf(query: Map<string, string>): { streamId?: number } {
+  const id = bigintOf(query, "stream_id");
+  return id === undefined ? {} : { streamId: toPosition(id, "stream_id") };
+}
+
+function optional<Name extends string>(name: Name, value: bigint | undefined): { [key in Name]?: bigint } {
+  const fields: { [key in Name]?: bigint } = {};
+  if (value !== undefined) fields[name] = value;
+  return fields;
+}
+
+function answerForm(accept: string | undefined): "json" | "lines" | "value" {
+  switch (accept?.split(/[;,]/, 1)[0]?.trim().toLowerCase()) {
+    case "text/plain":
+      return "lines";
+    case "application/octet-stream":
+      return "value";
+    default:
+      return "json";
+  }
+}
+
+function valuesOf({ batches }: ReadAnswer): Uint8Array[] {
+  const values: Uint8Array[] = [];
+  for (const { batch, skip, take } of batches) {
+    const payload = cutRecords(batch.payload, skip, take);
+    eachRecord(payload, (start, end) => values.push(recordValue(payload, start, end)));
+  }
+  return values;
+}
+
+function lines(values: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(values.reduce((length, value) => length + value.length + 1, 0));
+  let at = 0;
+  for (const value of values) {
+    joined.set(value, at);
+    at += value.length;
+    joined[at++] = 0x0a;
+  }
+  return joined;
+}
+
+function json(body: string, headers: Record<string, string>): Response {
+  return new Response(body, { headers: { "content-type": "application/json", ...headers } });
+}
+
+function bytes(body: Uint8Array, headers: Record<string, string>): Response {
+  return new Response(new Uint8Array(body), { headers });
+}

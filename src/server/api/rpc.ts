@@ -1,0 +1,138 @@
+/**
+ * The RPCs of the api port: finds the method, begins and ends the call, and chooses who serves it.
+ * @module
+ */
+import { Code, createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import type { Incoming, Outgoing } from "../listen.ts";
+import { serveByConnect } from "./adapter.ts";
+import type { Encoding } from "./answers.ts";
+import { Call } from "./call.ts";
+import type { ApiContext } from "./context.ts";
+import type { Cors } from "./cors.ts";
+import { withDetail } from "./errors.ts";
+import { Exchange } from "./exchange.ts";
+import { type HotHandler, hotAppend, hotRead } from "./hot-handlers.ts";
+import { hotProtocol, serveHot } from "./hot-unary.ts";
+import { type RequestKind, requestKind } from "./protocols.ts";
+import { addServices } from "./services.ts";
+
+/** One method and who serves it. */
+interface Rpc {
+  /** `Service/Method`, without the package. */
+  readonly name: string;
+  readonly isStream: boolean;
+  readonly json: UniversalHandler;
+  readonly protobuf: UniversalHandler;
+  readonly hot: HotHandler | undefined;
+}
+
+/** Answers RPCs. */
+export interface RpcServer {
+  /** Paths of all RPCs. */
+  readonly paths: readonly string[];
+  /** Takes one request; whatever its path, it is answered. */
+  serve(incoming: Incoming, outgoing: Outgoing): void;
+}
+
+export interface RpcOptions {
+  readonly cors: Cors;
+  readonly bodyTimeoutMs: number;
+  /** A fresh id for a call. */
+  readonly nextId: () => string;
+}
+
+export function createRpcServer(api: ApiContext, { cors, bodyTimeoutMs, nextId }: RpcOptions): RpcServer {
+  const rpcs = methods(api);
+  return {
+    paths: [...rpcs.keys()],
+    serve(incoming, outgoing) {
+      const exchange = new Exchange(incoming, outgoing, api.clock);
+      cors.expose(incoming.headers.origin, outgoing);
+      const [path = "", query = ""] = (incoming.url ?? "").split("?", 2);
+      const kind = requestKind(incoming.method, exchange.header("content-type"), query);
+      const rpc = rpcs.get(path);
+      if (rpc === undefined) return refuseUnknown(exchange, kind, path, nextId());
+      const call = new Call(nextId(), rpc.name);
+      const startMs = api.clock.monotonicMs();
+      api.drain.enter();
+      exchange.onClose((isComplete) => {
+        if (isComplete) call.finish();
+        else call.end("canceled");
+        api.drain.leave();
+      });
+      void serveOne(api, exchange, kind, rpc, call, bodyTimeoutMs).then((code) => {
+        const seconds = (api.clock.monotonicMs() - startMs) / 1000;
+        api.metrics.called(rpc.name, kind.protocol, code, rpc.isStream ? undefined : seconds);
+      });
+    },
+  };
+}
+
+function serveOne(
+  api: ApiContext,
+  exchange: Exchange,
+  kind: RequestKind,
+  rpc: Rpc,
+  call: Call,
+  bodyTimeoutMs: number,
+): Promise<string> {
+  const hot = rpc.hot === undefined ? undefined : hotProtocol(exchange);
+  if (rpc.hot !== undefined && hot !== undefined) return serveHot(api, exchange, hot, rpc.hot, call, bodyTimeoutMs);
+  return serveByConnect(api, exchange, kind, kind.isJson ? rpc.json : rpc.protobuf, call, bodyTimeoutMs);
+}
+
+function methods(api: ApiContext): Map<string, Rpc> {
+  const json = handlers(api, "json");
+  const protobuf = handlers(api, "protobuf");
+  const hot = new Map([
+    ["/tailrace.v1.LogService/Append", hotAppend(api)],
+    ["/tailrace.v1.LogService/Read", hotRead(api)],
+  ]);
+  const found = new Map<string, Rpc>();
+  for (const [path, handler] of json) {
+    const other = protobuf.get(path);
+    if (other === undefined) continue;
+    found.set(path, {
+      name: `${handler.service.name}/${handler.method.name}`,
+      isStream: handler.method.methodKind !== "unary",
+      json: handler,
+      protobuf: other,
+      hot: hot.get(path),
+    });
+  }
+  return found;
+}
+
+function handlers(api: ApiContext, encoding: Encoding): Map<string, UniversalHandler> {
+  const { requestMaxBytes } = api.limits;
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip, compressionBrotli],
+    readMaxBytes: requestMaxBytes,
+  });
+  addServices(router, api, encoding);
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}
+
+function refuseUnknown(exchange: Exchange, { protocol }: RequestKind, path: string, requestId: string): void {
+  const message = `There is no RPC ${path.slice(0, 200)}`;
+  const error = withDetail(Code.Unimplemented, message, {
+    requestId,
+    todo: "See tailrace/v1/*.proto for those there are",
+  });
+  if (protocol === "grpc" || protocol === "grpc-web") {
+    // Without a body this is a trailers-only answer, which both protocols know.
+    exchange.writeHead(200, {
+      "content-type": `application/${protocol}`,
+      "grpc-status": String(error.code),
+      "grpc-message": encodeURIComponent(message),
+    });
+    exchange.end();
+    return;
+  }
+  const body = errorToJsonBytes(error, undefined);
+  exchange.writeHead(404, { "content-type": "application/json", "content-length": String(body.length) });
+  exchange.end(body);
+}

@@ -19,7 +19,7 @@ const refusalTurns = 16;
 
 interface InFlight {
   readonly outcome: Promise<Receipt>;
-  readonly command: AppendCommand;
+  readonly payloadBytes: number;
 }
 
 /**
@@ -40,7 +40,7 @@ export async function* appendStream(
       const next = await intake.next();
       if (next === undefined) break;
       const receipt = await call.race(next.outcome);
-      api.metrics.appended(next.command.recordCount, next.command.payload.length);
+      api.metrics.appended(receipt, next.payloadBytes);
       number++;
       yield receipt;
     }
@@ -117,10 +117,10 @@ class Intake {
 
   async #take(command: AppendCommand): Promise<void> {
     const stream = await this.#streamOf(command);
-    const outcome = stream.append(command.payload);
+    const outcome = stream.append(command.payload, command.field);
     // A refusal ends the intake; it is told to the client in its turn, by `next`.
     outcome.catch(this.stop);
-    this.#inFlight.push({ outcome, command });
+    this.#inFlight.push({ outcome, payloadBytes: command.payload.length });
     this.#filled.wake();
     for (let turn = 0; turn < refusalTurns && !this.#isStopped; turn++) await undefined;
   }

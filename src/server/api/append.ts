@@ -13,8 +13,8 @@ export async function append(api: ApiContext, request: () => AppendCommand, call
     const command = request();
     const stream = await call.race(openStreams(api).getForAppend(command.stream, command.streamId));
     fate = "unknown";
-    const receipt = await call.race(stream.append(command.payload));
-    api.metrics.appended(command.recordCount, command.payload.length);
+    const receipt = await call.race(stream.append(command.payload, command.field));
+    api.metrics.appended(receipt, command.payload.length);
     return receipt;
   } catch (error) {
     throw api.mapError(error, { callId: call.id, rpc: call.rpc, fate });

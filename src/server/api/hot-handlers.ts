@@ -19,7 +19,7 @@ export function hotAppend(api: ApiContext): HotHandler {
   return async (request, call) => {
     const command = () => {
       const { records, rest } = splitRecords(request);
-      return appendCommand(parse(AppendRequestSchema, rest), records, api.limits);
+      return appendCommand(parse(AppendRequestSchema, rest), records);
     };
     return appendResponseBytes(await append(api, command, call));
   };

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { BatchSlice } from "../../stream/types.ts";
+import type { BatchSlice, Receipt } from "../../stream/types.ts";
 
 /** Values of the label `protocol`. */
 export type Protocol = "grpc" | "grpc-web" | "connect" | "rest";
@@ -80,9 +80,9 @@ export class ApiMetrics {
     histogram.observe(seconds);
   }
 
-  appended(records: number, bytes: number): void {
+  appended({ startOffset, nextOffset }: Receipt, bytes: number): void {
     this.#appendedBatches.inc();
-    this.#appendedRecords.inc(records);
+    this.#appendedRecords.inc(nextOffset - startOffset);
     this.#appendedBytes.inc(bytes);
   }
 

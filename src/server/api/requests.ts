@@ -4,7 +4,6 @@
  */
 import { invalidField, limitPassed, TailraceError } from "../../base/errors.ts";
 import { type Limits, limitName } from "../../base/limits.ts";
-import { checkRecords } from "../../base/records.ts";
 import { checkStreamName } from "../../base/stream-name.ts";
 import type { Start } from "../../stream/types.ts";
 import {
@@ -25,9 +24,10 @@ export interface AppendCommand {
   /** Empty in later requests of a stream of appends. */
   readonly stream: string;
   readonly streamId?: number;
-  /** A serialized Records, checked. */
+  /** A serialized Records, not checked. */
   readonly payload: Uint8Array;
-  readonly recordCount: number;
+  /** The request's field that it came in. */
+  readonly field: string;
 }
 
 /** How an answer carries records; `stored` has control batches too. */
@@ -69,11 +69,7 @@ const tailHeartbeatMinMs = 100;
  * @param request Its own `records` are not looked at.
  * @param records They, serialized as a Records; empty if there are none.
  */
-export function appendCommand(
-  request: AppendRequest | AppendStreamRequest,
-  records: Uint8Array,
-  limits: Limits,
-): AppendCommand {
+export function appendCommand(request: AppendRequest | AppendStreamRequest, records: Uint8Array): AppendCommand {
   if (request.codec !== 0) throw notBuilt("codec");
   if (request.producer !== undefined) throw notBuilt("producer");
   if (request.expectedOffset !== undefined) throw notBuilt("expected_offset");
@@ -84,8 +80,7 @@ export function appendCommand(
   }
   const isBatch = batch.length > 0;
   const payload = isBatch ? batch : records;
-  const recordCount = checkRecords(payload, limits, isBatch ? "batch" : "records");
-  return { stream, ...streamIdOf(request.streamId, "stream_id"), payload, recordCount };
+  return { stream, ...streamIdOf(request.streamId, "stream_id"), payload, field: isBatch ? "batch" : "records" };
 }
 
 export function readQuery(request: ReadRequest, limits: Limits): ReadQuery {

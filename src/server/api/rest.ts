@@ -13,7 +13,7 @@ import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf"
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Context } from "hono";
 import { invalidField } from "../../base/errors.ts";
-import { checkRecords, cutRecords, eachRecord, recordValue } from "../../base/records.ts";
+import { cutRecords, eachRecord, recordValue } from "../../base/records.ts";
 import { RecordsWriter } from "../../base/records-writer.ts";
 import { checkStreamName } from "../../base/stream-name.ts";
 import {
@@ -75,10 +75,7 @@ async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promi
   const writer = new RecordsWriter(value.length + 16);
   writer.add(value);
   const payload = writer.take();
-  const command = () => {
-    const recordCount = checkRecords(payload, api.limits, "body");
-    return { stream, ...idOf(query), payload, recordCount };
-  };
+  const command = () => ({ stream, ...idOf(query), payload, field: "body" });
   const receipt = await append(api, command, call);
   return json(toJsonString(AppendResponseSchema, appendResponse(receipt)), {});
 }

@@ -57,11 +57,11 @@ export function addServices(router: ConnectRouter, api: ApiContext, encoding: En
 function addAppends(router: ConnectRouter, api: ApiContext): void {
   const { append: unary, appendStream: stream } = LogService.method;
   router.rpc(unary, async (request, context) => {
-    const command = () => appendCommand(request, encoded(request.records), api.limits);
+    const command = () => appendCommand(request, encoded(request.records));
     return appendResponse(await append(api, command, callOf(context)));
   });
   router.rpc(stream, (requests, context) => {
-    const commands = mapEach(requests, (request) => appendCommand(request, encoded(request.records), api.limits));
+    const commands = mapEach(requests, (request) => appendCommand(request, encoded(request.records)));
     return appendResponses(api, commands, context);
   });
 }
@@ -71,7 +71,7 @@ function addAppendsOfBytes(router: ConnectRouter, api: ApiContext): void {
   const command = (request: Message) => {
     const isAppend = isMessage(request, AppendRequestSchema) || isMessage(request, AppendStreamRequestSchema);
     const known = present(isAppend ? request : undefined, "the request is an append");
-    return appendCommand(known, recordsAside(request), api.limits);
+    return appendCommand(known, recordsAside(request));
   };
   router.rpc(appendMethod, async (request: Message, context: HandlerContext) =>
     appendResponse(await append(api, () => command(request), callOf(context))),

@@ -111,8 +111,8 @@ class FollowedStream {
   readonly #request: TailedStream;
   readonly #query: TailQuery;
   #nextOffset: number;
-  /** Control batches stand at the offset of the next record, so their index says which of them were given. */
-  #nextIndex = 0;
+  /** Control batches take no offset, so their index says which of them were given. */
+  #nextIndex: number | undefined;
   /** Whether the client was told that it has all there is, since its start. */
   #wasCaughtUp = false;
 
@@ -169,7 +169,7 @@ class FollowedStream {
     this.#api.metrics.read(slices);
     for (const slice of slices) {
       const { batch, skip, take } = slice;
-      this.#nextOffset = take > 0 ? batch.baseOffset + skip + take : this.#nextOffset;
+      if (take > 0) this.#nextOffset = batch.baseOffset + skip + take;
       this.#nextIndex = batch.index + 1;
       yield this.#frame({ kind: "batch", stream: this.#number, slice });
       if (call.ended !== undefined) throw call.ended;
@@ -184,17 +184,21 @@ class FollowedStream {
     const startOffset = this.#nextOffset;
     if (endOffset !== undefined && startOffset >= endOffset) return [];
     if (!isStored && startOffset >= this.stream.highWatermark) return [];
-    const bound = endOffset === undefined ? {} : { endOffset };
+    const bound = {
+      ...(endOffset === undefined ? {} : { endOffset }),
+      ...(this.#nextIndex === undefined ? {} : { startIndex: this.#nextIndex }),
+    };
     try {
       const read = this.stream.read({ startOffset, ...bound, maxBytes, controlBatches: isStored });
       const { batches } = await call.race(read);
-      return batches.filter(({ batch }) => batch.index >= this.#nextIndex);
+      return [...batches];
     } catch (error) {
       if (this.stream.deleted) return this.end("deleted");
       const { logStart } = this.stream;
       const isGap = error instanceof TailraceError && error.reason === "below_log_start" && logStart > startOffset;
       if (!isGap || this.#request.start.at !== "earliest") throw error;
       this.#nextOffset = logStart;
+      this.#nextIndex = undefined;
       return this.#frame({ kind: "gap", stream: this.#number, startOffset, nextOffset: logStart });
     }
   }

@@ -1,0 +1,58 @@
+/**
+ * An api port over streams in memory: what the protocols are tried on. Appends can be held back or refused.
+ * @module
+ */
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import { defaultLimits, type Limits } from "../../../src/base/limits.ts";
+import { systemClock } from "../../../src/host/clock.ts";
+import { type Api, createApi } from "../../../src/server/api/api.ts";
+import type { NodeState } from "../../../src/server/api/context.ts";
+import type { ApiSettings } from "../../../src/server/api/settings.ts";
+import type { Streams } from "../../../src/stream/types.ts";
+import { MemoryFolder } from "../../support/memory-folder.ts";
+import { streamsOf } from "../../support/streams.ts";
+
+export interface TestNode {
+  readonly url: string;
+  readonly port: number;
+  readonly folder: MemoryFolder;
+  readonly streams: Streams;
+  /** Where the node stands; a test may change it. */
+  state: NodeState;
+  /** Lines of the log, parsed. */
+  readonly logged: { msg: string; callId?: string; err?: { message: string } }[];
+  readonly api: Api;
+  readonly registry: Registry;
+  close(): Promise<void>;
+}
+
+export interface TestNodeOptions {
+  readonly limits?: Partial<Limits>;
+  readonly settings?: Partial<ApiSettings>;
+  readonly createOnAppend?: boolean;
+  /** Puts something between the api and the streams. */
+  readonly wrap?: (streams: Streams) => Streams;
+}
+
+export async function startTestNode(options: TestNodeOptions = {}): Promise<TestNode> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const folder = new MemoryFolder();
+  const inner = await streamsOf(folder, { limits, createOnAppend: options.createOnAppend ?? true });
+  const streams = options.wrap?.(inner) ?? inner;
+  const registry = new Registry();
+  const logged: TestNode["logged"] = [];
+  const logger = pino({ level: "info" }, { write: (line: string) => void logged.push(JSON.parse(line)) });
+  const node = { state: { kind: "serving", streams } as NodeState };
+  const api = createApi({
+    state: () => node.state,
+    limits,
+    clock: systemClock,
+    logger,
+    registry,
+    version: "0.0.0-test",
+    settings: { drainGraceMs: 2000, ...options.settings },
+  });
+  const { url, port } = await api.listen({ host: "127.0.0.1", port: 0 });
+  return Object.assign(node, { url, port, folder, streams, logged, api, registry, close: () => api.close() });
+}

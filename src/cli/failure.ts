@@ -3,7 +3,6 @@
  * @module
  */
 import { Code } from "@connectrpc/connect";
-import { DataFolderError } from "../base/disk-errors.ts";
 import { RequestError } from "../client/index.ts";
 import { CommandError, exitCodes, OutputClosedError } from "./exit.ts";
 
@@ -18,11 +17,14 @@ export function endingOf(error: unknown): Ending {
   if (error instanceof OutputClosedError) return { message: "", exitCode: exitCodes.ok };
   if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode };
   if (error instanceof RequestError) return { message: requestMessage(error), exitCode: requestExitCode(error) };
-  if (error instanceof DataFolderError) {
-    return { message: sentences(error.message, error.todo), exitCode: exitCodes.failed };
-  }
+  if (saysWhatToDo(error)) return { message: sentences(error.message, error.todo), exitCode: exitCodes.failed };
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { message: `this should not have happened, please report it: ${stack}`, exitCode: exitCodes.failed };
+}
+
+/** Whether it is one of a node's refusals to start: its data folder or its port can't be used. */
+function saysWhatToDo(error: unknown): error is Error & { readonly todo: string } {
+  return error instanceof Error && "todo" in error && typeof error.todo === "string";
 }
 
 /** A request's failure, and what to do, in one line. */

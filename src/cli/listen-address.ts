@@ -17,20 +17,3 @@ export function parseAddress(text: string): ListenAddress | undefined {
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
-
-/** Why a node can't listen there, and what to do; undefined when the error is not about that. */
-export function listenFailure(address: string, error: unknown): string | undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  switch (code) {
-    case "EADDRINUSE":
-      return `${address} is in use by another program. Stop that one, or take another port with --listen.`;
-    case "EACCES":
-      return `this user may not listen on ${address}. Take a port from 1024 on with --listen.`;
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `${address} is no address of this machine. Give one that is with --listen, such as 127.0.0.1:8400.`;
-    default:
-      return undefined;
-  }
-}

@@ -17,8 +17,8 @@ import { formatBytes, formatCount, formatRecords, formatSeconds } from "./units.
 
 export interface AppendOptions {
   readonly server: string;
-  readonly quiet: boolean;
-  readonly json: boolean;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
 }
 
 /** What is durable. */
@@ -35,7 +35,7 @@ export async function append(stream: string, files: readonly string[], options: 
   const stop = stopSignal();
   const startedMs = performance.now();
   const tally: Tally = { bytes: 0, records: 0, first: undefined, last: undefined };
-  const progress = await openProgress(sources, options.quiet);
+  const progress = await openProgress(sources, options.quiet === true);
   const connection = connectTo(options.server);
   const feed = new LineFeed(connection.client, stream, (batch, appended) => {
     tally.bytes += batch.inputBytes;

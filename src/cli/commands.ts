@@ -14,17 +14,19 @@ export function addAppend(program: Command, ended: Ended): void {
     .command("append")
     .summary("append lines to a stream, a record a line")
     .description(
-      `Appends to a stream, a record a line, and ends when all are durable.
-
-A record is the line without its newline; a \\r stays, and any bytes will do. Lines travel in large batches, many at a
-time; one that trickles in waits 5 ms at most. Each batch is appended whole or not at all, and nothing is sent twice.
-Ctrl-C stops reading and ends when what was sent is durable; a second one ends at once.`,
+      [
+        "Appends to a stream, a record a line, and ends when all are durable.",
+        "",
+        "A record is the line without its newline; a \\r stays, and any bytes will do. Lines travel in large batches, " +
+          "many at a time; one that trickles in waits 5 ms at most. Each batch is appended whole or not at all, and " +
+          "nothing is sent twice. Ctrl-C stops reading and ends when what was read is durable; a second one ends at once.",
+      ].join("\n"),
     )
     .argument("<stream>", "name of the stream; the node makes it if it is not there, unless it was told not to")
     .argument("[file...]", "what to append, one after the other; - or none: standard input")
     .addOption(serverOption())
-    .option("-q, --quiet", "no progress bar, no summary", false)
-    .option("--json", "print the summary as JSON: offsets, stream id, index and digest are the receipt", false)
+    .option("-q, --quiet", "no progress bar, no summary")
+    .option("--json", "print the summary as JSON: offsets, stream id, index and digest are the receipt")
     .addHelpText(
       "after",
       `
@@ -47,17 +49,19 @@ export function addRead(program: Command, ended: Ended): void {
     .command("read")
     .summary("print a stream, a record a line")
     .description(
-      `Prints records of a stream, a line each, from the first that is kept to the last that is there now.
-
-What "tailrace append" took from a file comes out as the same bytes. With --follow it goes on with what comes, and
-connects again when the node restarts, with no record twice and none left out.`,
+      [
+        "Prints records of a stream, a line each, from the first that is kept to the last that is there now.",
+        "",
+        'What "tailrace append" took from a file comes out as the same bytes. With --follow it goes on with what comes, ' +
+          "and connects again when the node restarts, with no record twice and none left out.",
+      ].join("\n"),
     )
     .argument("<stream>", "name of the stream")
     .addOption(serverOption())
     .option("--from <position>", "where to begin (see below)", "earliest")
-    .option("-f, --follow", "go on with what comes, until Ctrl-C", false)
+    .option("-f, --follow", "go on with what comes, until Ctrl-C")
     .option("-n, --count <records>", "end after so many records", parseCount)
-    .option("--json", "print JSON, an object a line (see below)", false)
+    .option("--json", "print JSON, an object a line (see below)")
     .addHelpText(
       "after",
       `
@@ -111,7 +115,7 @@ ${exitCodeHelp}`,
     .description("Tells all that the node knows of a stream.")
     .argument("<stream>", "name of the stream")
     .addOption(serverOption())
-    .option("--json", "print JSON", false)
+    .option("--json", "print JSON")
     .addHelpText("after", `\nExample:\n  tailrace streams describe orders --json | jq .highWatermark\n${exitCodeHelp}`)
     .action(async (stream: string, options: StreamsOptions) => {
       const { describeStream } = await import("./streams.ts");
@@ -137,7 +141,7 @@ function addList(streams: Command, ended: Ended): void {
     .description("Lists the streams in the order of their names; all but the system's, whose names begin with _.")
     .option("--prefix <text>", "only names that begin so; _ shows the system's", "")
     .addOption(serverOption())
-    .option("--json", "print JSON, an object a line", false)
+    .option("--json", "print JSON, an object a line")
     .addHelpText("after", `\nExample:\n  tailrace streams ls --prefix logs/\n${exitCodeHelp}`)
     .action(async (options: ListOptions) => {
       const { listStreams } = await import("./streams.ts");
@@ -154,7 +158,7 @@ function addCreate(streams: Command, ended: Ended): void {
     .addOption(serverOption())
     .option("--segment-max-bytes <size>", "a segment ends at this size: 1MiB to 1GiB (64MiB)", parseSize)
     .option("--segment-max-age <time>", "a segment ends at this age: 60s to 366d (7d)", parseSeconds)
-    .option("--json", "print JSON", false)
+    .option("--json", "print JSON")
     .addHelpText("after", `\nExample:\n  tailrace streams create orders --segment-max-age 1d\n${exitCodeHelp}`)
     .action(async (stream: string, options: CreateOptions) => {
       const { createStream } = await import("./streams.ts");

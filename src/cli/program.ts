@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { addAppend, addRead, addStreams } from "./commands.ts";
 import { CommandError, exitCodes, OutputClosedError } from "./exit.ts";
 import { type Ended, exitCodeHelp } from "./options.ts";
+import { addServe } from "./serve-command.ts";
 
 /** Runs one command line; resolves with the exit code when all is said. Never rejects. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -41,6 +42,7 @@ function createProgram(ended: Ended): Command {
     .helpCommand(false)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageLine(text)) });
+  addServe(program, ended);
   addAppend(program, ended);
   addRead(program, ended);
   addStreams(program, ended);

@@ -18,7 +18,7 @@ export async function openProgress(sources: readonly LineSource[], isQuiet: bool
   const { default: cliProgress } = await import("cli-progress");
   const total = sources.reduce((sum, source) => sum + (source.bytes ?? Number.NaN), 0);
   const format = Number.isNaN(total) ? "{done}  {records} records  {rate}/s" : "{bar} {percentage}%  {done}  {rate}/s";
-  const bar = new cliProgress.SingleBar({ format, stream: process.stderr, clearOnComplete: true, hideCursor: true });
+  const bar = new cliProgress.SingleBar({ format, stream: process.stderr, clearOnComplete: true });
   const rateOf = rateMeter();
   bar.start(Number.isNaN(total) ? 1 : total, 0, { done: formatBytes(0), records: "0", rate: formatBytes(0) });
   return {

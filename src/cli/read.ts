@@ -17,9 +17,9 @@ export interface ReadCommandOptions {
   readonly server: string;
   /** As typed. */
   readonly from: string;
-  readonly follow: boolean;
+  readonly follow?: boolean;
   readonly count: number | undefined;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 /** Output is written when so much of it waits, and whenever nothing more has come. */

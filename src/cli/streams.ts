@@ -13,7 +13,7 @@ import { formatBytes, formatCount } from "./units.ts";
 
 export interface StreamsOptions {
   readonly server: string;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 export interface ListOptions extends StreamsOptions {

@@ -44,7 +44,7 @@ const layers: readonly Layer[] = [
   },
   {
     part: "cli",
-    imports: ["client", "wire", "base"],
+    imports: ["cli/serve", "client", "wire", "base"],
     packages: ["commander", "cli-progress", "@bufbuild/protobuf", "@connectrpc/*", "pino", "pino-pretty", "node:*"],
     touchesWorld: true,
   },

@@ -1,0 +1,94 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { defaultLimits, type Limits, limitName } from "../base/limits.ts";
+import { parseAddress } from "./listen-address.ts";
+import { type Ended, exitCodeHelp, parseCount, parseSeconds, parseSize } from "./options.ts";
+import type { ServeOptions } from "./serve.ts";
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+
+/** Each limit of a node is a flag of its own name. */
+const limitHelp: Record<keyof Limits, string> = {
+  batchMaxBytes: "largest batch",
+  recordMaxBytes: "largest record: key, value, headers and time",
+  batchMaxRecords: "most records in a batch",
+  recordMaxHeaders: "most headers of a record",
+  readMaxBytes: "most bytes in one answer",
+  readMaxWaitMs: "longest wait of a read for a first record",
+  tailMaxStreams: "most streams that one tail follows",
+  tailHeartbeatMs: "longest silence of a tail",
+  requestMaxBytes: "largest body of a request",
+  streamsMax: "most streams",
+  appendQueueMaxBytes: "most bytes of appends that wait to be written",
+  appendStreamMaxInFlight: "most appends of one call that wait for their answer",
+};
+
+/** Adds `serve`. */
+export function addServe(program: Command, ended: Ended): void {
+  const command = program.command("serve").summary("run a node").description(description);
+  addSettings(command);
+  addLimits(command);
+  for (const option of command.options) option.env(`TAILRACE_${option.name().replaceAll("-", "_").toUpperCase()}`);
+  command.addHelpText("after", examples).action(async (options: ServeOptions) => {
+    const { serve } = await import("./serve.ts");
+    ended(await serve(options));
+  });
+}
+
+const description = [
+  "Runs a node: keeps streams in a data folder, and serves gRPC, gRPC-Web, Connect and plain HTTP on one port.",
+  "",
+  "Ends cleanly at SIGINT or SIGTERM. A second one ends it at once, and what was acknowledged is safe then too. " +
+    "Logs go to stdout: for people on a terminal, as JSON elsewhere. Sizes can be given as 64MiB or 1000000.",
+].join("\n");
+
+const examples = `
+Examples:
+  tailrace serve
+  tailrace serve --data /var/lib/tailrace --listen 0.0.0.0:8400
+  TAILRACE_LOG_LEVEL=debug tailrace serve --create-on-append off
+${exitCodeHelp}`;
+
+function addSettings(command: Command): void {
+  const listen = new Option("--listen <host:port>", "address to listen on; port 0: any that is free");
+  const logLevel = new Option("--log-level <level>", "what to log, and above");
+  const create = new Option("--create-on-append <switch>", "whether an append creates a stream that is not there");
+  command
+    .addOption(new Option("--data <folder>", "where the data is, made if it is not there").default("./data"))
+    .addOption(listen.default("127.0.0.1:8400").argParser(checkAddress))
+    .addOption(logLevel.choices(logLevels).default("info"))
+    .addOption(create.choices(["on", "off"]).default("on"))
+    .addOption(sizeOption("segment-max-bytes", "of new streams: a segment ends at this size", 64))
+    .addOption(timeOption("segment-max-age", "of new streams: a segment ends at this age", 7 * 86_400, "7d"))
+    .addOption(
+      new Option("--journal-files <n>", "most files of the journal, 2 or more").default(4).argParser(parseCount),
+    )
+    .addOption(sizeOption("journal-file-bytes", "size of each of them, whole MiB", 64))
+    .addOption(timeOption("shutdown-grace", "how long stopping may take", 25, "25s"));
+}
+
+function sizeOption(name: string, help: string, mebibytes: number): Option {
+  return new Option(`--${name} <size>`, help).default(mebibytes << 20, `${mebibytes}MiB`).argParser(parseSize);
+}
+
+function timeOption(name: string, help: string, seconds: number, asText: string): Option {
+  return new Option(`--${name} <time>`, help).default(seconds, asText).argParser(parseSeconds);
+}
+
+function addLimits(command: Command): void {
+  command.optionsGroup("Limits, by whose names a client is refused:");
+  for (const limit of Object.keys(limitHelp).filter(isLimit)) {
+    const flag = `--${limitName(limit).replaceAll("_", "-")} <n>`;
+    const parse = limit.endsWith("Bytes") ? parseSize : parseCount;
+    command.addOption(new Option(flag, limitHelp[limit]).default(defaultLimits[limit]).argParser(parse));
+  }
+}
+
+function isLimit(name: string): name is keyof Limits {
+  return name in limitHelp;
+}
+
+/** Checks `HOST:PORT`, and leaves it as text: the default and the environment's are text too. */
+function checkAddress(text: string): string {
+  if (parseAddress(text) === undefined) throw new InvalidArgumentError("Give HOST:PORT, such as 127.0.0.1:8400.");
+  return text;
+}

@@ -9,6 +9,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { DiskError, NoRoomError } from "./base/disk-errors.ts";
 import { defaultLimits, type Limits, limitName } from "./base/limits.ts";
 import { systemClock } from "./host/clock.ts";
+import { costlyFileSystem } from "./host/file-system.ts";
 import { systemHash } from "./host/hash.ts";
 import { nodeDisk } from "./host/node-disk.ts";
 import { systemRandom } from "./host/random.ts";
@@ -124,6 +125,7 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
     throw error;
   }
   registerLogMetrics(registry, () => folder.metrics, { count: () => streams.count, max: limits.streamsMax });
+  warnOfFileSystem(dataFolder, logger);
   tellOfStart(folder, logger);
   state = { kind: "serving", streams };
   const failed = folder.failed.then((error) => {
@@ -133,18 +135,16 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
   });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
-    closing ??= closeNode(api, streams, folder, logger);
+    closing ??= closeNode(api, streams, folder);
     return closing;
   };
   return { app: api.app, url, dataFolder, failed, close };
 }
 
-async function closeNode(api: Api, streams: LocalStreams, folder: DataFolder, logger: Logger): Promise<void> {
-  logger.info("Stopping: calls that are open may end, new ones are refused");
+async function closeNode(api: Api, streams: LocalStreams, folder: DataFolder): Promise<void> {
   await api.close();
   streams.stop();
   await folder.close();
-  logger.info("Stopped");
 }
 
 async function openFolder(
@@ -228,6 +228,12 @@ function tellOfStart(folder: DataFolder, logger: Logger): void {
     if (damage === undefined) continue;
     logger.error({ streamId: group, damage }, `The stream with id ${group} is damaged and takes no appends: ${damage}`);
   }
+}
+
+function warnOfFileSystem(dataFolder: string, logger: Logger): void {
+  const costly = costlyFileSystem(dataFolder);
+  if (costly === undefined) return;
+  logger.warn({ dataFolder, fileSystem: costly.name }, `The data folder is on ${costly.name}: ${costly.cost}`);
 }
 
 /** Syncs and reads share the threads of the runtime: where they are few, each waits for the others. */

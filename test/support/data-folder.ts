@@ -3,6 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after } from "node:test";
 import { systemClock } from "../../src/host/clock.ts";
+import type { Disk } from "../../src/host/disk.ts";
 import { systemHash } from "../../src/host/hash.ts";
 import { nodeDisk } from "../../src/host/node-disk.ts";
 import { systemRandom } from "../../src/host/random.ts";
@@ -20,11 +21,11 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Opens a data folder on the real disk. */
-export function openFolder(data: string): Promise<DataFolder> {
+/** Opens a data folder, on the real disk unless another is given. */
+export function openFolder(data: string, disk: Disk = nodeDisk()): Promise<DataFolder> {
   return openDataFolder({
     path: data,
-    disk: nodeDisk(),
+    disk,
     clock: systemClock,
     hash: systemHash,
     random: systemRandom,

@@ -135,16 +135,18 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
   });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
-    closing ??= closeNode(api, streams, folder);
+    closing ??= closeNode(api, streams, folder, logger);
     return closing;
   };
   return { app: api.app, url, dataFolder, failed, close };
 }
 
-async function closeNode(api: Api, streams: LocalStreams, folder: DataFolder): Promise<void> {
+async function closeNode(api: Api, streams: LocalStreams, folder: DataFolder, logger: Logger): Promise<void> {
+  logger.info("Stopping: open calls may end, new ones are refused");
   await api.close();
   streams.stop();
   await folder.close();
+  logger.info("Stopped");
 }
 
 async function openFolder(

@@ -122,7 +122,7 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
     state = { kind: "failed", why: "the node could not start" };
     await api.close();
     await folder?.close();
-    throw error;
+    throw explainStart(error, dataFolder);
   }
   registerLogMetrics(registry, () => folder.metrics, { count: () => streams.count, max: limits.streamsMax });
   warnOfFileSystem(dataFolder, logger);
@@ -149,24 +149,16 @@ async function closeNode(api: Api, streams: LocalStreams, folder: DataFolder, lo
   logger.info("Stopped");
 }
 
-async function openFolder(
-  dataFolder: string,
-  settings: LogOptions,
-  progress: (text: string) => void,
-): Promise<DataFolder> {
-  try {
-    return await openDataFolder({
-      path: dataFolder,
-      disk: nodeDisk(),
-      clock: systemClock,
-      hash: systemHash,
-      random: systemRandom,
-      settings,
-      progress: (done, all) => progress(`${done} of ${all} streams are read`),
-    });
-  } catch (error) {
-    throw explainStart(error, dataFolder);
-  }
+function openFolder(dataFolder: string, settings: LogOptions, progress: (text: string) => void): Promise<DataFolder> {
+  return openDataFolder({
+    path: dataFolder,
+    disk: nodeDisk(),
+    clock: systemClock,
+    hash: systemHash,
+    random: systemRandom,
+    settings,
+    progress: (done, all) => progress(`${done} of ${all} streams are read`),
+  });
 }
 
 /** What the system says when a folder can't be used, as something a person can act on. */

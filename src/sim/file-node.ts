@@ -1,0 +1,239 @@
+/**
+ * A file of the simulated disk: what processes see (the cache), and what a power cut leaves (the disk).
+ * - A write reaches the cache. Each of its sectors reaches the disk on its own, when a sync says so or whenever it likes.
+ * - A sync makes durable what was written before it was called, and nothing that was written after.
+ * - A failed one forgets: what it was for is clean from then on, and is on the disk or not.
+ * @module
+ */
+import type { SimRandom } from "./random.ts";
+
+/** Written whole or not at all. */
+export const sectorBytes = 512;
+
+/** Most versions of one unsynced sector that are kept: any of them may be what is found after a power cut. */
+const versionsMax = 3;
+
+/** A sync that was called and has not returned. */
+export interface SyncUnderWay {
+  readonly sectors: ReadonlySet<number>;
+  /** What those sectors held at the call, where they were written again since. */
+  readonly contents: Map<number, Uint8Array>;
+  readonly older: Map<number, Uint8Array[]>;
+  readonly sizes: readonly number[];
+  readonly size: number;
+}
+
+/** What a power cut did to a file. */
+export interface Losses {
+  readonly unsynced: number;
+  readonly lost: number;
+}
+
+/** A file, whatever its names. */
+export class FileNode {
+  readonly kind = "file";
+  #cache = new Uint8Array(0);
+  #size = 0;
+  #disk = new Uint8Array(0);
+  #diskSize = 0;
+  /** 1 for each sector that was written since it was last given to a sync. */
+  #dirty = new Uint8Array(0);
+  #dirtyFrom = Number.POSITIVE_INFINITY;
+  #dirtyTo = 0;
+  /** What dirty sectors held before they were written again. */
+  #older = new Map<number, Uint8Array[]>();
+  /** Sizes that it had since the last sync. */
+  #sizes: number[] = [];
+  #syncs: SyncUnderWay[] = [];
+  /** Handles that are open on it, and are told when writing back fails. */
+  readonly handles = new Set<{ writeBackFailed: boolean }>();
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get isDirty(): boolean {
+    return this.#dirtyTo > this.#dirtyFrom;
+  }
+
+  read(into: Uint8Array, at: number): number {
+    const end = Math.min(at + into.length, this.#size);
+    if (end <= at) return 0;
+    into.set(this.#cache.subarray(at, end));
+    return end - at;
+  }
+
+  write(bytes: Uint8Array, at: number): void {
+    if (bytes.length === 0) return;
+    this.#reserve(at + bytes.length);
+    this.#touch(at, at + bytes.length);
+    this.#cache.set(bytes, at);
+    this.#resize(Math.max(this.#size, at + bytes.length));
+  }
+
+  truncate(size: number): void {
+    this.#reserve(size);
+    if (size < this.#size) {
+      this.#touch(size, this.#size);
+      this.#cache.fill(0, size, this.#size);
+    }
+    this.#resize(size);
+  }
+
+  beginSync(): SyncUnderWay {
+    const sectors = new Set<number>();
+    for (let sector = this.#dirtyFrom; sector < this.#dirtyTo; sector++) {
+      if (this.#dirty[sector] !== 1) continue;
+      sectors.add(sector);
+      this.#dirty[sector] = 0;
+    }
+    const sync = { sectors, contents: new Map(), older: this.#older, sizes: this.#sizes, size: this.#size };
+    this.#clean();
+    this.#syncs.push(sync);
+    return sync;
+  }
+
+  /** It returned: what was written before its call is on the disk, also what an earlier one was for. */
+  endSync(sync: SyncUnderWay): void {
+    const index = this.#syncs.indexOf(sync);
+    for (const done of this.#syncs.splice(0, index + 1)) {
+      for (const sector of done.sectors) this.#persist(sector, contentOf(done, sector, this.#cache));
+      this.#diskSize = done.size;
+    }
+  }
+
+  /** It failed: all that is being synced is clean now. Who else syncs the same is not told. */
+  failSync(random: SimRandom): void {
+    for (const failed of this.#syncs.splice(0)) {
+      for (const sector of failed.sectors) {
+        if (random.chance(0.5)) this.#persist(sector, contentOf(failed, sector, this.#cache));
+      }
+      if (random.chance(0.5)) this.#diskSize = failed.size;
+    }
+  }
+
+  /** The system wrote some of it back by itself, and failed: those sectors are clean, and not on the disk. */
+  failWriteBack(random: SimRandom): void {
+    for (let sector = this.#dirtyFrom; sector < this.#dirtyTo; sector++) {
+      if (this.#dirty[sector] !== 1 || random.chance(0.5)) continue;
+      this.#dirty[sector] = 0;
+      this.#older.delete(sector);
+    }
+    for (const handle of this.handles) handle.writeBackFailed = true;
+  }
+
+  /** The power goes: what is on the disk is all there is, and what was not synced is there or not, sector by sector. */
+  powerCut(random: SimRandom): Losses {
+    const share = random.pick([0, 1, 0.5, random.fraction()]);
+    let [unsynced, lost] = [0, 0];
+    const settle = (sector: number, versions: readonly Uint8Array[]) => {
+      unsynced += 1;
+      if (!random.chance(share)) {
+        lost += 1;
+        return;
+      }
+      // Mostly the newest: the disk had time for the rest.
+      const version = random.chance(0.8) ? versions.length - 1 : random.between(0, versions.length - 1);
+      const content = versions[version];
+      if (content) this.#persist(sector, content);
+    };
+    const sizes = [this.#diskSize];
+    for (const sync of this.#syncs) {
+      for (const sector of sync.sectors) {
+        settle(sector, [...(sync.older.get(sector) ?? []), contentOf(sync, sector, this.#cache)]);
+      }
+      sizes.push(...sync.sizes, sync.size);
+    }
+    for (let sector = this.#dirtyFrom; sector < this.#dirtyTo; sector++) {
+      if (this.#dirty[sector] !== 1) continue;
+      settle(sector, [...(this.#older.get(sector) ?? []), sectorOf(this.#cache, sector)]);
+    }
+    sizes.push(...this.#sizes, this.#size);
+    this.#diskSize = sizes[random.between(0, sizes.length - 1)] ?? this.#diskSize;
+    this.#restart();
+    return { unsynced, lost };
+  }
+
+  /** The cache is what the disk has. */
+  #restart(): void {
+    this.#syncs = [];
+    this.#dirty.fill(0);
+    this.#clean();
+    this.handles.clear();
+    this.#size = this.#diskSize;
+    const length = Math.max(this.#disk.length, this.#size);
+    if (this.#disk.length < length) this.#disk = grown(this.#disk, length);
+    this.#disk.fill(0, this.#size);
+    this.#cache = this.#disk.slice();
+    if (this.#dirty.length * sectorBytes < length) this.#dirty = grown(this.#dirty, Math.ceil(length / sectorBytes));
+  }
+
+  #clean(): void {
+    this.#dirtyFrom = Number.POSITIVE_INFINITY;
+    this.#dirtyTo = 0;
+    this.#older = new Map();
+    this.#sizes = [];
+  }
+
+  #resize(size: number): void {
+    if (size === this.#size) return;
+    this.#sizes.push(this.#size);
+    this.#size = size;
+  }
+
+  /** These bytes are about to change. */
+  #touch(from: number, to: number): void {
+    const first = Math.floor(from / sectorBytes);
+    const end = Math.ceil(to / sectorBytes);
+    const watched = this.#syncs.length > 0;
+    for (let sector = first; sector < end; sector++) {
+      if (this.#dirty[sector] === 1) this.#keepVersion(sector);
+      else if (watched) this.#keepForSyncs(sector);
+      this.#dirty[sector] = 1;
+    }
+    this.#dirtyFrom = Math.min(this.#dirtyFrom, first);
+    this.#dirtyTo = Math.max(this.#dirtyTo, end);
+  }
+
+  #keepVersion(sector: number): void {
+    const versions = this.#older.get(sector) ?? [];
+    versions.push(sectorOf(this.#cache, sector));
+    if (versions.length > versionsMax) versions.shift();
+    this.#older.set(sector, versions);
+  }
+
+  #keepForSyncs(sector: number): void {
+    for (const sync of this.#syncs) {
+      if (sync.sectors.has(sector) && !sync.contents.has(sector))
+        sync.contents.set(sector, sectorOf(this.#cache, sector));
+    }
+  }
+
+  #persist(sector: number, content: Uint8Array): void {
+    const at = sector * sectorBytes;
+    if (this.#disk.length < at + sectorBytes) this.#disk = grown(this.#disk, at + sectorBytes);
+    this.#disk.set(content, at);
+  }
+
+  #reserve(bytes: number): void {
+    const whole = Math.ceil(bytes / sectorBytes) * sectorBytes;
+    if (this.#cache.length >= whole) return;
+    this.#cache = grown(this.#cache, whole);
+    this.#dirty = grown(this.#dirty, this.#cache.length / sectorBytes);
+  }
+}
+
+function contentOf(sync: SyncUnderWay, sector: number, cache: Uint8Array): Uint8Array {
+  return sync.contents.get(sector) ?? sectorOf(cache, sector);
+}
+
+function sectorOf(bytes: Uint8Array, sector: number): Uint8Array {
+  return bytes.slice(sector * sectorBytes, (sector + 1) * sectorBytes);
+}
+
+/** A copy with room for `length` or more, a multiple of a sector. */
+function grown(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.ceil(Math.max(length, bytes.length * 2, 4096) / sectorBytes) * sectorBytes);
+  larger.set(bytes);
+  return larger;
+}

@@ -1,0 +1,255 @@
+/**
+ * The simulated disk as one process has it. Each call takes effect at one moment and returns at a later one; between the
+ * two, and before, the process may be killed.
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { DiskError } from "../base/disk-errors.ts";
+import type { Disk, DiskFile, DiskSpace, FolderLock, OpenOptions } from "../host/disk.ts";
+import type { SimDisk } from "./disk.ts";
+import { FileNode, type SyncUnderWay } from "./file-node.ts";
+import { FolderNode } from "./folder-node.ts";
+
+/** A call that was made and has not taken effect. */
+interface Call {
+  /** What it does if the process is killed before: all, nothing or a part. */
+  readonly killed: () => void;
+}
+
+/** How long calls take, milliseconds: from, to. */
+const quick: readonly [number, number] = [0.005, 0.2];
+const syncing: readonly [number, number] = [0.1, 8];
+
+/** One process. */
+export class ProcessDisk implements Disk {
+  readonly #disk: SimDisk;
+  readonly #calls = new Set<Call>();
+  readonly #open = new Set<SimFile>();
+  isAlive = true;
+  /** Told of each call before it is made. */
+  onCall: () => void = () => {};
+
+  constructor(disk: SimDisk) {
+    this.#disk = disk;
+  }
+
+  /** Paths of the files that it has open. */
+  get openFiles(): string[] {
+    return [...this.#open].map(({ path }) => path);
+  }
+
+  /** Ends it. */
+  kill(): void {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    for (const call of this.#calls) call.killed();
+    this.#calls.clear();
+    for (const file of this.#open) file.forget();
+    this.#open.clear();
+  }
+
+  open(path: string, options: OpenOptions): Promise<DiskFile | undefined> {
+    return this.call(`open ${path}`, quick, () => {
+      const found = this.#disk.find(path) ?? (options.create ? this.#disk.makeFile(path) : undefined);
+      if (!found) return undefined;
+      if (!(found instanceof FileNode)) throw new DiskError(`${path} is a folder`, "EISDIR");
+      const file = new SimFile(path, found, this.#disk, this);
+      this.#open.add(file);
+      return file;
+    });
+  }
+
+  list(path: string): Promise<string[] | undefined> {
+    return this.call(`list ${path}`, quick, () => {
+      const folder = this.#disk.find(path);
+      return folder instanceof FolderNode ? [...folder.names.keys()] : undefined;
+    });
+  }
+
+  makeFolder(path: string): Promise<void> {
+    return this.call(`make folder ${path}`, quick, () => this.#disk.makeFolder(path));
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.call(`rename ${from} to ${to}`, quick, () => this.#disk.rename(from, to));
+  }
+
+  remove(path: string): Promise<void> {
+    return this.call(`remove ${path}`, quick, () => this.#disk.remove(path));
+  }
+
+  syncFolder(path: string): Promise<void> {
+    const folder = this.#disk.find(path);
+    const upTo = folder instanceof FolderNode ? folder.beginSync() : 0;
+    return this.call(`sync folder ${path}`, syncing, () => {
+      if (!(folder instanceof FolderNode)) throw new DiskError(`${path}: no such folder`, "ENOENT");
+      this.#disk.count("folder sync");
+      if (this.#disk.random.chance(this.#disk.faults.syncFails)) throw this.syncFailed(path);
+      folder.endSync(upTo);
+    });
+  }
+
+  space(path: string): Promise<DiskSpace> {
+    return this.call(`space ${path}`, quick, () => this.#disk.space);
+  }
+
+  lock(path: string): Promise<FolderLock | undefined> {
+    return this.call(`lock ${path}`, quick, () => {
+      if (!this.#disk.lock(path, this)) return undefined;
+      return {
+        release: () => this.call(`unlock ${path}`, quick, () => this.#disk.unlock(path)),
+      };
+    });
+  }
+
+  syncFailed(path: string): DiskError {
+    this.#disk.count("failed sync");
+    this.#disk.trace(`the sync of ${path} fails`);
+    return new DiskError(`Cannot sync ${path}: simulated`, "EIO");
+  }
+
+  closed(file: SimFile): void {
+    this.#open.delete(file);
+  }
+
+  /** Makes a call: `effect` happens at some moment, the answer comes later. */
+  call<T>(
+    what: string,
+    durationMs: readonly [number, number],
+    effect: () => T,
+    killed: () => void = () => this.#halfDone(effect),
+  ): Promise<T> {
+    const { timeline, random, trace, faults } = this.#disk;
+    if (!this.isAlive) return new Promise(() => {});
+    this.onCall();
+    if (random.chance(faults.writeBackFails)) this.#disk.failWriteBack();
+    const [least, most] = durationMs;
+    const takesMs = least * (most / least) ** random.fraction();
+    const call: Call = { killed };
+    this.#calls.add(call);
+    return new Promise<T>((resolve, reject) => {
+      timeline.after(takesMs, () => {
+        if (!this.isAlive) return;
+        this.#calls.delete(call);
+        try {
+          const answer = effect();
+          trace(what);
+          resolve(answer);
+        } catch (error) {
+          trace(`${what}: ${error instanceof Error ? error.message : error}`);
+          reject(error);
+        }
+      });
+    });
+  }
+
+  /** A call that was on its way at a kill has happened or not. */
+  #halfDone(effect: () => unknown): void {
+    if (!this.#disk.random.chance(0.5)) return;
+    try {
+      effect();
+    } catch {
+      // Nobody is there to be told.
+    }
+  }
+}
+
+/** An open file. */
+export class SimFile implements DiskFile {
+  readonly path: string;
+  readonly #node: FileNode;
+  readonly #disk: SimDisk;
+  readonly #process: ProcessDisk;
+  #isOpen = true;
+  /** The system's note for this handle; the next sync tells of it. */
+  writeBackFailed = false;
+
+  constructor(path: string, node: FileNode, disk: SimDisk, process: ProcessDisk) {
+    this.path = path;
+    this.#node = node;
+    this.#disk = disk;
+    this.#process = process;
+    node.handles.add(this);
+  }
+
+  /** Its process is gone. */
+  forget(): void {
+    this.#isOpen = false;
+    this.#node.handles.delete(this);
+  }
+
+  size(): Promise<number> {
+    return this.#call("size of", () => this.#node.size);
+  }
+
+  read(into: Uint8Array, at: number): Promise<number> {
+    return this.#call(`read ${into.length} at ${at} of`, () => this.#node.read(into, at));
+  }
+
+  readRecent(into: Uint8Array, at: number): Promise<number> {
+    return this.read(into, at);
+  }
+
+  write(parts: readonly Uint8Array[], at: number): Promise<void> {
+    // The bytes are taken when the call takes effect: a caller that changes them meanwhile is caught.
+    const total = parts.reduce((sum, part) => sum + part.length, 0);
+    const part = () => {
+      const { random } = this.#disk;
+      const some = random.pick([0, total, random.between(0, total)]);
+      try {
+        this.#disk.write(this.#node, joined(parts).subarray(0, some), at);
+      } catch {
+        // Nobody is there to be told that there was no room.
+      }
+    };
+    return this.#call(`write ${total} at ${at} of`, () => this.#disk.write(this.#node, joined(parts), at), quick, part);
+  }
+
+  sync(): Promise<void> {
+    const { random, faults } = this.#disk;
+    const sync: SyncUnderWay = this.#node.beginSync();
+    const effect = () => {
+      this.#disk.count("sync");
+      if (this.writeBackFailed || random.chance(faults.syncFails)) {
+        this.writeBackFailed = false;
+        this.#node.failSync(random);
+        throw this.#process.syncFailed(this.path);
+      }
+      this.#node.endSync(sync);
+    };
+    // At a kill what was being synced still is on its way to the disk; a power cut decides.
+    return this.#call("sync", effect, syncing, () => {});
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#call(`truncate to ${size}`, () => this.#disk.truncate(this.#node, size));
+  }
+
+  close(): Promise<void> {
+    assert(this.#isOpen, `${this.path} is closed twice`);
+    return this.#call("close", () => {
+      this.forget();
+      this.#process.closed(this);
+    });
+  }
+
+  #call<T>(
+    what: string,
+    effect: () => T,
+    durationMs: readonly [number, number] = quick,
+    killed?: () => void,
+  ): Promise<T> {
+    assert(this.#isOpen, `${this.path} is used after close`);
+    return this.#process.call(`${what} ${this.path}`, durationMs, effect, killed);
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

@@ -19,7 +19,7 @@ export interface PortSettings {
   readonly callsPerConnectionMax: number;
   /** Most bytes of the headers of one request. */
   readonly headersMaxBytes: number;
-  /** A connection without a call is closed after this. */
+  /** A connection of HTTP/1.1, or one that has not said what it is, is closed after so long without a call. */
   readonly idleTimeoutMs: number;
   /** An HTTP/2 client is asked for a sign of life so often; one that gives none until the next is dropped. */
   readonly pingIntervalMs: number;
@@ -46,6 +46,7 @@ export interface Address {
 
 /** One connection of a client. */
 interface Connection {
+  /** Calls that are open; HTTP/1.1 only. */
   calls: number;
   idleSinceMs: number;
   /** Lets calls end, then closes. */
@@ -73,7 +74,7 @@ export class Port {
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
   readonly #connections = new Set<Connection>();
-  readonly #bySocket = new WeakMap<object, Connection>();
+  readonly #bySocket = new WeakMap<net.Socket, Connection>();
   readonly #onRefused: () => void;
   #sweep: Timer | undefined;
   #pingedMs: number;
@@ -89,12 +90,8 @@ export class Port {
     this.#clock = clock;
     this.#onRefused = onRefused;
     this.#pingedMs = clock.monotonicMs();
-    const counted = (incoming: Incoming, outgoing: Outgoing) => {
-      this.#begin(incoming, outgoing);
-      listener(incoming, outgoing);
-    };
-    this.#http1 = this.#createHttp1(counted);
-    this.#http2 = this.#createHttp2(counted);
+    this.#http1 = this.#createHttp1(listener);
+    this.#http2 = this.#createHttp2(listener);
     this.#server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) =>
       this.#accept(socket),
     );
@@ -154,19 +151,19 @@ export class Port {
   }
 
   /** Looks at the first bytes in the form that works on all runtimes: read when readable, and put back. */
-  #sniff(socket: net.Socket, connection: Connection): void {
-    let head: Buffer = Buffer.alloc(0);
-    const onReadable = () => {
+  #sniff(socket: net.Socket, connection: Connection, before: Buffer = Buffer.alloc(0)): void {
+    socket.once("readable", () => {
       const bytes: Buffer | null = socket.read();
-      if (bytes === null) return;
-      head = head.length === 0 ? bytes : Buffer.concat([head, bytes]);
-      if (head.length < http2Start.length) return;
-      socket.off("readable", onReadable);
+      if (bytes === null) {
+        if (!socket.readableEnded) this.#sniff(socket, connection, before);
+        return;
+      }
+      const head = before.length === 0 ? bytes : Buffer.concat([before, bytes]);
+      if (head.length < http2Start.length) return this.#sniff(socket, connection, head);
       socket.unshift(head);
       if (head.toString("latin1", 0, http2Start.length) === http2Start) this.#takeHttp2(socket, connection);
       else this.#http1.emit("connection", socket);
-    };
-    socket.on("readable", onReadable);
+    });
   }
 
   #takeHttp2(socket: net.Socket, connection: Connection): void {
@@ -175,7 +172,6 @@ export class Port {
   }
 
   #watch(session: http2.ServerHttp2Session, connection: Connection): void {
-    this.#bySocket.set(session, connection);
     session.on("error", () => session.destroy());
     session.setLocalWindowSize(this.#settings.windowBytes);
     connection.close = () => session.close();
@@ -199,7 +195,7 @@ export class Port {
     const server = http.createServer(
       { maxHeaderSize: headersMaxBytes, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 },
       (incoming, outgoing) => {
-        if (closesAfterAnswer) outgoing.setHeader("connection", "close");
+        this.#begin(incoming, outgoing);
         listener(incoming, outgoing);
       },
     );
@@ -228,9 +224,9 @@ export class Port {
     return server;
   }
 
-  #begin(incoming: Incoming, outgoing: Outgoing): void {
-    const key = "stream" in incoming ? incoming.stream.session : incoming.socket;
-    const connection = key === undefined || key === null ? undefined : this.#bySocket.get(key);
+  #begin({ socket }: http.IncomingMessage, outgoing: http.ServerResponse): void {
+    if (closesAfterAnswer) outgoing.setHeader("connection", "close");
+    const connection = this.#bySocket.get(socket);
     if (connection === undefined) return;
     connection.calls++;
     outgoing.once("close", () => {
@@ -247,8 +243,9 @@ export class Port {
       const isPingDue = nowMs - this.#pingedMs >= pingIntervalMs;
       if (isPingDue) this.#pingedMs = nowMs;
       for (const connection of this.#connections) {
-        if (connection.calls === 0 && nowMs - connection.idleSinceMs >= idleTimeoutMs) connection.destroy();
-        else if (isPingDue) connection.ping?.();
+        if (connection.ping !== undefined) {
+          if (isPingDue) connection.ping();
+        } else if (connection.calls === 0 && nowMs - connection.idleSinceMs >= idleTimeoutMs) connection.destroy();
       }
       this.#scheduleSweep();
     });

@@ -107,7 +107,7 @@ function numbered(error: ConnectError, requestNumber: number | undefined): Conne
 function fromTailraceError(error: TailraceError, context: ErrorContext): ConnectError {
   const { facts } = error;
   // A refusal without a word on it surely did nothing, whatever else may have been under way.
-  const fate = facts.fate ?? (context.fate === undefined ? "none" : "nothing_written");
+  const fate = context.fate === undefined ? "none" : (facts.fate ?? "nothing_written");
   return withDetail(codes[error.code], error.message, {
     ...common(context),
     ...fromFacts(facts),

@@ -141,9 +141,9 @@ const grpcAnswer: Answer = {
     exchange.end(isCopied ? prefix : message, { "grpc-status": "0" });
   },
   error(exchange, error) {
-    const status = setTrailerStatus(new Headers(), error);
-    exchange.writeHead(200, { "content-type": "application/grpc+proto", ...Object.fromEntries(status) });
-    exchange.end();
+    // Not in headers alone, as the protocol allows: not all clients find the details there on all runtimes.
+    exchange.writeHead(200, { "content-type": "application/grpc+proto" });
+    exchange.end(undefined, Object.fromEntries(setTrailerStatus(new Headers(), error)));
   },
 };
 

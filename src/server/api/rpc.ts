@@ -5,6 +5,7 @@
 import { Code, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Incoming, Outgoing } from "../listen.ts";
 import { serveByConnect } from "./adapter.ts";
@@ -118,21 +119,20 @@ function handlers(api: ApiContext, encoding: Encoding): Map<string, UniversalHan
 
 function refuseUnknown(exchange: Exchange, { protocol }: RequestKind, path: string, requestId: string): void {
   const message = `There is no RPC ${path.slice(0, 200)}`;
-  const error = withDetail(Code.Unimplemented, message, {
-    requestId,
-    todo: "See tailrace/v1/*.proto for those there are",
-  });
-  if (protocol === "grpc" || protocol === "grpc-web") {
-    // Without a body this is a trailers-only answer, which both protocols know.
-    exchange.writeHead(200, {
-      "content-type": `application/${protocol}`,
-      "grpc-status": String(error.code),
-      "grpc-message": encodeURIComponent(message),
-    });
-    exchange.end();
-    return;
+  const todo = "See tailrace/v1/*.proto for those there are";
+  const error = withDetail(Code.Unimplemented, message, { requestId, todo });
+  const status = () => Object.fromEntries(setTrailerStatus(new Headers(), error));
+  switch (protocol) {
+    case "grpc":
+      exchange.writeHead(200, { "content-type": "application/grpc+proto" });
+      return exchange.end(undefined, status());
+    case "grpc-web":
+      exchange.writeHead(200, { "content-type": "application/grpc-web+proto", ...status() });
+      return exchange.end();
+    default: {
+      const body = errorToJsonBytes(error, undefined);
+      exchange.writeHead(404, { "content-type": "application/json", "content-length": String(body.length) });
+      return exchange.end(body);
+    }
   }
-  const body = errorToJsonBytes(error, undefined);
-  exchange.writeHead(404, { "content-type": "application/json", "content-length": String(body.length) });
-  exchange.end(body);
 }

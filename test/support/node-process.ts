@@ -30,6 +30,12 @@ export interface NodeProcessOptions {
 /** Command and first arguments of the command line, from the sources. */
 export const cliCommand = runtimeCommand("../../src/cli/main", import.meta.url);
 
+/** A test that fails leaves its node running: it ends with the tests. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** Starts a node on a port of the system's choice; resolves when it is ready. */
 export async function startNode({ data, args = [], wrapper = [] }: NodeProcessOptions): Promise<NodeProcess> {
   const [command = "", ...rest] = [...wrapper, ...cliCommand, "serve", "--data", data];
@@ -37,9 +43,13 @@ export async function startNode({ data, args = [], wrapper = [] }: NodeProcessOp
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, UV_THREADPOOL_SIZE: "16" },
   });
+  running.add(child);
   const output: string[] = [];
   const ended = new Promise<number | string>((resolve) => {
-    child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown"));
+    child.once("exit", (code, signal) => {
+      running.delete(child);
+      resolve(code ?? signal ?? "unknown");
+    });
   });
   const url = await listening(child, output, ended);
   const { pid } = child;

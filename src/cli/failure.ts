@@ -64,7 +64,8 @@ function isStranger(error: RequestError): boolean {
 
 /** The exit code that goes with a request's failure. */
 export function requestExitCode(error: RequestError): number {
-  if (error.kind === "unreachable" || error.kind === "lost") return exitCodes.unreachable;
+  const isAway = error.kind === "unreachable" || error.kind === "lost" || error.code === Code.Unavailable;
+  if (isAway) return exitCodes.unreachable;
   return error.code === Code.NotFound ? exitCodes.notFound : exitCodes.failed;
 }
 

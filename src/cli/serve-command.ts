@@ -27,7 +27,6 @@ export function addServe(program: Command, ended: Ended): void {
   const command = program.command("serve").summary("run a node").description(description);
   addSettings(command);
   addLimits(command);
-  for (const option of command.options) option.env(`TAILRACE_${option.name().replaceAll("-", "_").toUpperCase()}`);
   command.addHelpText("after", examples).action(async (options: ServeOptions) => {
     const { serve } = await import("./serve.ts");
     ended(await serve(options));
@@ -49,29 +48,37 @@ Examples:
 ${exitCodeHelp}`;
 
 function addSettings(command: Command): void {
-  const listen = new Option("--listen <host:port>", "address to listen on; port 0: any that is free");
-  const logLevel = new Option("--log-level <level>", "what to log, and above");
-  const create = new Option("--create-on-append <switch>", "whether an append creates a stream that is not there");
+  const data = setting("--data <folder>", "where the data is, made if it is not there");
+  const listen = setting("--listen <host:port>", "address to listen on; port 0: any that is free");
+  const logLevel = setting("--log-level <level>", "what to log, and above");
+  const create = setting("--create-on-append <switch>", "whether an append creates a stream that is not there");
+  const journalFiles = setting("--journal-files <n>", "most files of the journal, 2 or more");
   command
-    .addOption(new Option("--data <folder>", "where the data is, made if it is not there").default("./data"))
+    .addOption(data.default("./data"))
     .addOption(listen.default("127.0.0.1:8400").argParser(checkAddress))
     .addOption(logLevel.choices(logLevels).default("info"))
     .addOption(create.choices(["on", "off"]).default("on"))
     .addOption(sizeOption("segment-max-bytes", "of new streams: a segment ends at this size", 64))
     .addOption(timeOption("segment-max-age", "of new streams: a segment ends at this age", 7 * 86_400, "7d"))
-    .addOption(
-      new Option("--journal-files <n>", "most files of the journal, 2 or more").default(4).argParser(parseCount),
-    )
+    .addOption(journalFiles.default(4).argParser(parseCount))
     .addOption(sizeOption("journal-file-bytes", "size of each of them, whole MiB", 64))
     .addOption(timeOption("shutdown-grace", "how long stopping may take", 25, "25s"));
 }
 
+/** An option that the environment can give too. Commander wants to know that before the option is added. */
+function setting(flags: string, help: string): Option {
+  const option = new Option(flags, help);
+  return option.env(`TAILRACE_${option.name().replaceAll("-", "_").toUpperCase()}`);
+}
+
 function sizeOption(name: string, help: string, mebibytes: number): Option {
-  return new Option(`--${name} <size>`, help).default(mebibytes << 20, `${mebibytes}MiB`).argParser(parseSize);
+  return setting(`--${name} <size>`, help)
+    .default(mebibytes << 20, `${mebibytes}MiB`)
+    .argParser(parseSize);
 }
 
 function timeOption(name: string, help: string, seconds: number, asText: string): Option {
-  return new Option(`--${name} <time>`, help).default(seconds, asText).argParser(parseSeconds);
+  return setting(`--${name} <time>`, help).default(seconds, asText).argParser(parseSeconds);
 }
 
 function addLimits(command: Command): void {
@@ -79,7 +86,7 @@ function addLimits(command: Command): void {
   for (const limit of Object.keys(limitHelp).filter(isLimit)) {
     const flag = `--${limitName(limit).replaceAll("_", "-")} <n>`;
     const parse = limit.endsWith("Bytes") ? parseSize : parseCount;
-    command.addOption(new Option(flag, limitHelp[limit]).default(defaultLimits[limit]).argParser(parse));
+    command.addOption(setting(flag, limitHelp[limit]).default(defaultLimits[limit]).argParser(parse));
   }
 }
 

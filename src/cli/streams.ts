@@ -52,7 +52,8 @@ export async function createStream(name: string, options: CreateOptions): Promis
   const { stream, created } = await withClient(options.server, (client) =>
     client.streams.createStream({ name, settings }),
   );
-  if (options.json) await standardOutput().write(`${JSON.stringify({ created, ...(stream && jsonOf(stream)) })}\n`);
+  if (options.json)
+    await standardOutput().write(`${JSON.stringify({ isNew: created, ...(stream && jsonOf(stream)) })}\n`);
   else await standardOutput().write(`${created ? "created" : "there already:"} ${name} (id ${stream?.id})\n`);
   return exitCodes.ok;
 }

@@ -1,0 +1,117 @@
+/** The command line itself: help, version, and what is said of a command that can't be understood. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { describe, test } from "node:test";
+import { runCli } from "../support/cli.ts";
+
+const nowhere = "http://127.0.0.1:1";
+const timeout = 30_000;
+
+const helps = [
+  { command: [], says: ["serve", "append", "read", "streams", "tailrace serve", "Exit codes:"] },
+  { command: ["serve"], says: ["--data <folder>", "TAILRACE_DATA", "--batch-max-bytes", "TAILRACE_BATCH_MAX_BYTES"] },
+  { command: ["append"], says: ["tail -F", "--quiet", "--json", "TAILRACE_SERVER", "http://127.0.0.1:8400"] },
+  { command: ["read"], says: ["--from", "earliest", "latest", "-10", "10m", "--follow", "--count", "valueBase64"] },
+  { command: ["streams"], says: ["ls", "create", "describe", "rm"] },
+  { command: ["streams", "ls"], says: ["--prefix", "--json"] },
+  { command: ["streams", "create"], says: ["--segment-max-bytes", "--segment-max-age"] },
+  { command: ["streams", "describe"], says: ["--json"] },
+  { command: ["streams", "rm"], says: ["<stream...>"] },
+];
+
+describe("--help", () => {
+  for (const { command, says } of helps) {
+    test(`tailrace ${[...command, "--help"].join(" ")} has examples, exit codes and every flag`, {
+      timeout,
+    }, async () => {
+      const { code, stdout, stderr } = await runCli(nowhere, [...command, "--help"]);
+      assert.equal(code, 0);
+      assert.equal(stderr, "");
+      const help = stdout.toString();
+      for (const word of [...says, "Exit codes:", "not known"])
+        assert.ok(help.includes(word), `no ${word} in\n${help}`);
+      assert.match(help, /\nExamples?:\n {2}\S/);
+      assert.deepEqual(
+        help.split("\n").filter((line) => line.length > 120),
+        [],
+      );
+    });
+  }
+
+  test("the version is the package's", { timeout }, async () => {
+    const manifest = JSON.parse(fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    assert.equal((await runCli(nowhere, ["--version"])).stdout.toString(), `${manifest.version}\n`);
+  });
+
+  test("no command at all shows the help, as an error", { timeout }, async () => {
+    const { code, stdout, stderr } = await runCli(nowhere, []);
+    assert.deepEqual([code, stdout.length], [2, 0]);
+    assert.match(stderr, /^Usage: tailrace /);
+  });
+});
+
+const mistakes = [
+  {
+    args: ["read", "s", "--form", "1"],
+    says: "unknown option '--form' (Did you mean --from?). Add --help to see what there is.",
+  },
+  { args: ["raed", "s"], says: "unknown command 'raed' (Did you mean read?). Add --help to see what there is." },
+  { args: ["read"], says: "missing required argument 'stream'. Add --help to see what there is." },
+  {
+    args: ["read", "s", "--count", "0"],
+    says: "option '-n, --count <records>' argument '0' is invalid. Give a whole number from 1 on. Add --help to see what there is.",
+  },
+  {
+    args: ["read", "s", "--from", "tomorrow"],
+    says: "--from tomorrow is no position. Give earliest, latest, an offset, -N (N before the end), a time (2026-05-01T12:00:00Z), or an age (10m).",
+  },
+  {
+    args: ["read", "s", "--server", "localhost:8400"],
+    says: "option '--server <url>' argument 'localhost:8400' is invalid. Give a URL such as http://127.0.0.1:8400. Add --help to see what there is.",
+  },
+  {
+    args: ["streams", "create", "s", "--segment-max-bytes", "much"],
+    says: "option '--segment-max-bytes <size>' argument 'much' is invalid. Give a size such as 64MiB or 1000000. Add --help to see what there is.",
+  },
+  {
+    args: ["serve", "--listen", "8400"],
+    says: "option '--listen <host:port>' argument '8400' is invalid. Give HOST:PORT, such as 127.0.0.1:8400. Add --help to see what there is.",
+  },
+  {
+    args: ["serve", "--log-level", "loud"],
+    says: "option '--log-level <level>' argument 'loud' is invalid. Allowed choices are trace, debug, info, warn, error, fatal, silent. Add --help to see what there is.",
+  },
+];
+
+describe("mistakes in a command", () => {
+  for (const { args, says } of mistakes) {
+    test(`tailrace ${args.join(" ")}`, { timeout }, async () => {
+      const { code, stdout, stderr } = await runCli(nowhere, args);
+      assert.deepEqual(
+        { code, stdout: stdout.toString(), stderr },
+        { code: 2, stdout: "", stderr: `tailrace: ${says}\n` },
+      );
+    });
+  }
+});
+
+describe("a node that is not there", () => {
+  const said =
+    "tailrace: there is no node to talk to: http://127.0.0.1:1 refuses connections. " +
+    'Start one with "tailrace serve", or give the address of another with --server.\n';
+  const commands = [
+    ["read", "s"],
+    ["read", "s", "--follow"],
+    ["append", "s"],
+    ["streams", "ls"],
+    ["streams", "create", "s"],
+    ["streams", "describe", "s"],
+    ["streams", "rm", "s"],
+  ];
+  for (const args of commands) {
+    test(`tailrace ${args.join(" ")}`, { timeout }, async () => {
+      const { code, stderr } = await runCli(nowhere, args, Buffer.from("a line\n"));
+      assert.deepEqual({ code, stderr }, { code: 3, stderr: said });
+    });
+  }
+});

@@ -84,8 +84,16 @@ function readBody(
   timeoutMs: number,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const timer = api.clock.after(timeoutMs, () => fail(bodyTooSlow(timeoutMs)));
-    const stopWaiting = call.onEnd((reason) => fail(reason));
+    const stops: (() => void)[] = [];
+    const settle = () => {
+      for (const stop of stops) stop();
+      incoming.off("data", onData);
+      incoming.off("end", onEnd);
+    };
+    const fail = (error: unknown) => {
+      settle();
+      reject(error);
+    };
     const onData = (chunk: Uint8Array) => {
       try {
         body.add(chunk);
@@ -101,18 +109,11 @@ function readBody(
         reject(error);
       }
     };
-    const settle = () => {
-      timer.cancel();
-      stopWaiting();
-      incoming.off("data", onData);
-      incoming.off("end", onEnd);
-    };
-    const fail = (error: unknown) => {
-      settle();
-      reject(error);
-    };
     incoming.on("data", onData);
     incoming.on("end", onEnd);
+    const timer = api.clock.after(timeoutMs, () => fail(bodyTooSlow(timeoutMs)));
+    stops.push(() => timer.cancel());
+    stops.push(call.onEnd(fail));
   });
 }
 

@@ -125,14 +125,16 @@ function refuseUnknown(exchange: Exchange, { protocol }: RequestKind, path: stri
   switch (protocol) {
     case "grpc":
       exchange.writeHead(200, { "content-type": "application/grpc+proto" });
-      return exchange.end(undefined, status());
+      exchange.end(undefined, status());
+      break;
     case "grpc-web":
       exchange.writeHead(200, { "content-type": "application/grpc-web+proto", ...status() });
-      return exchange.end();
+      exchange.end();
+      break;
     default: {
       const body = errorToJsonBytes(error, undefined);
       exchange.writeHead(404, { "content-type": "application/json", "content-length": String(body.length) });
-      return exchange.end(body);
+      exchange.end(body);
     }
   }
 }

@@ -1,0 +1,120 @@
+/**
+ * Deadlines: kept on time, odd ones refused or taken as what they say (C043, C044), by both ways through the server.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { AppendRequestSchema } from "../../src/wire/gen/tailrace/v1/log_pb.ts";
+import { allCallers, type Caller, callerKinds } from "./support/callers.ts";
+import { rawCall } from "./support/raw-call.ts";
+import { type Gate, gated, passed } from "./support/slow-streams.ts";
+import { startTestNode, type TestNode } from "./support/test-node.ts";
+
+let node: TestNode;
+let gate: Gate;
+let callers: Caller[] = [];
+before(async () => {
+  node = await startTestNode({
+    wrap: (streams) => {
+      const made = gated(streams);
+      gate = made.gate;
+      return made.streams;
+    },
+  });
+  callers = allCallers(node.url);
+  const [caller] = callers;
+  for (const stream of ["s", "quiet"]) await caller?.call("LogService/Append", { stream, records: [{}] });
+});
+after(async () => {
+  for (const caller of callers) caller.close();
+  await node.close();
+});
+
+const append: JsonObject = { stream: "s", records: [{}] };
+const appendBytes = toBinary(AppendRequestSchema, create(AppendRequestSchema, { stream: "s", records: [{}] }));
+
+const ways = [
+  { contentType: "application/grpc", header: "grpc-timeout" },
+  { contentType: "application/grpc-web+proto", header: "grpc-timeout" },
+  { contentType: "application/proto", header: "connect-timeout-ms" },
+  { contentType: "application/json", header: "connect-timeout-ms" },
+];
+const invalid = /grpc-status"?: ?"?3|invalid_argument/;
+const exceeded = /grpc-status"?: ?"?4|deadline_exceeded/;
+/** With an append that takes 200 ms. */
+const timeouts = [
+  { header: "grpc-timeout", value: "0n", outcome: exceeded },
+  { header: "grpc-timeout", value: "50m", outcome: exceeded },
+  { header: "grpc-timeout", value: "50000u", outcome: exceeded },
+  { header: "grpc-timeout", value: "9S", outcome: undefined },
+  { header: "grpc-timeout", value: "99999999H", outcome: undefined },
+  { header: "grpc-timeout", value: "99999999S", outcome: undefined },
+  { header: "grpc-timeout", value: "123456789S", outcome: invalid },
+  { header: "grpc-timeout", value: "-1S", outcome: invalid },
+  { header: "grpc-timeout", value: "1x", outcome: invalid },
+  { header: "grpc-timeout", value: "1.5S", outcome: invalid },
+  { header: "connect-timeout-ms", value: "0", outcome: exceeded },
+  { header: "connect-timeout-ms", value: "50", outcome: exceeded },
+  { header: "connect-timeout-ms", value: "9000", outcome: undefined },
+  { header: "connect-timeout-ms", value: "4294967296", outcome: undefined },
+  { header: "connect-timeout-ms", value: "9999999999", outcome: undefined },
+  { header: "connect-timeout-ms", value: "99999999999", outcome: invalid },
+  { header: "connect-timeout-ms", value: "1e3", outcome: invalid },
+  { header: "connect-timeout-ms", value: "abc", outcome: invalid },
+  { header: "connect-timeout-ms", value: "-1", outcome: invalid },
+];
+
+for (const { contentType, header } of ways)
+  describe(contentType, () => {
+    for (const { value, outcome } of timeouts.filter((one) => one.header === header))
+      test(`${header}: ${value}`, { timeout: 20_000 }, async () => {
+        gate.beforeAppend = () => passed(200);
+        const body = contentType === "application/json" ? Buffer.from(JSON.stringify(append)) : appendBytes;
+        const begin = performance.now();
+        const { error } = await rawCall(node.url, "LogService/Append", contentType, body, { [header]: value });
+        if (outcome === undefined) assert.equal(error, undefined);
+        else {
+          assert.match(error ?? "it succeeded", outcome);
+          assert.ok(performance.now() - begin < 190, "the answer is there before the append is");
+        }
+      });
+  });
+
+for (const [number, { name, canStreamRequests }] of callerKinds().entries())
+  describe(name, () => {
+    const call = async (rpc: string, request: JsonObject | JsonObject[], timeoutMs: number) => {
+      const begin = performance.now();
+      const { error } = (await callers[number]?.call(rpc, request, { timeoutMs })) ?? {};
+      const tookMs = performance.now() - begin;
+      assert.ok(tookMs < timeoutMs + 1000, `it took ${tookMs} ms`);
+      assert.equal(error?.code, "deadline_exceeded", error?.message);
+      return error;
+    };
+
+    test("an append that is held is answered on time, and its fate is unknown", { timeout: 20_000 }, async () => {
+      gate.beforeAppend = () => passed(1500);
+      const error = await call("LogService/Append", append, 150);
+      // Some libraries end the call themselves before the server's answer is there.
+      assert.ok(error?.detail === undefined || error.detail.fate === 2);
+    });
+
+    test("a long-poll is answered on time", { timeout: 20_000 }, async () => {
+      await call("LogService/Read", { stream: "quiet", start: { latest: true }, waitMs: 20_000 }, 150);
+    });
+
+    test("a tail is ended on time", { timeout: 20_000 }, async () => {
+      await call("LogService/Tail", { streams: [{ stream: "s" }] }, 150);
+    });
+
+    if (!canStreamRequests) return;
+    test("a stream of appends is ended on time", { timeout: 20_000 }, async () => {
+      gate.beforeAppend = () => passed(1500);
+      await call("LogService/AppendStream", [append, append], 150);
+    });
+  });
+
+test("no call is left behind", { timeout: 20_000 }, async () => {
+  await passed(1600);
+  assert.match(await node.registry.metrics(), /^tailrace_open_calls 0$/m);
+  assert.deepEqual(node.logged, []);
+});

@@ -1,0 +1,50 @@
+import type { Stream, Streams } from "../../../src/stream/types.ts";
+
+/** What appends wait for, or fail with, before they reach the stream behind. */
+export interface Gate {
+  /** Called at each append; what it rejects with is what the append fails with. */
+  beforeAppend: (number: number) => Promise<void>;
+  /** Appends that were passed on by the server, in order: their numbers. */
+  readonly passedOn: number[];
+}
+
+/** Streams whose appends go through a gate. */
+export function gated(streams: Streams): { streams: Streams; gate: Gate } {
+  const gate: Gate = { beforeAppend: () => Promise.resolve(), passedOn: [] };
+  let count = 0;
+  const wrap = (stream: Stream): Stream =>
+    new Proxy(stream, {
+      get(target, name) {
+        if (name === "append") {
+          return async (payload: Uint8Array, field?: string) => {
+            const number = count++;
+            gate.passedOn.push(number);
+            await gate.beforeAppend(number);
+            return target.append(payload, field);
+          };
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  return {
+    gate,
+    streams: {
+      get: (name, streamId) => wrap(streams.get(name, streamId)),
+      getForAppend: async (name, streamId) => wrap(await streams.getForAppend(name, streamId)),
+      create: async (name, settings) => {
+        const { stream, created } = await streams.create(name, settings);
+        return { stream: wrap(stream), created };
+      },
+      delete: (name, streamId) => streams.delete(name, streamId),
+      list: (request) => streams.list(request),
+    },
+  };
+}
+
+/** Resolves after `ms`. */
+export function passed(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

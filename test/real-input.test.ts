@@ -6,12 +6,12 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { present } from "../src/base/assert.ts";
 import { runCli, startCli } from "./support/cli.ts";
 import { readByGrpc } from "./support/grpc-reader.ts";
-import { type NodeProcess, startNode } from "./support/node-process.ts";
+import { startNode } from "./support/node-process.ts";
 import { readByRest, textByRest } from "./support/rest-reader.ts";
 import { chooseSeed, seeded } from "./support/seeded.ts";
 
@@ -25,17 +25,10 @@ const pieces = { count: 40, pauseMs: 25 };
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-input-"));
 const timeout = 120_000;
-let node: NodeProcess | undefined;
-const url = () => present(node, "the node has started").url;
+const starting = startNode({ data: path.join(folder, "data") });
 
-before(
-  async () => {
-    node = await startNode({ data: path.join(folder, "data") });
-  },
-  { timeout: 60_000 },
-);
 after(async () => {
-  await node?.end("SIGTERM");
+  await (await starting).end("SIGTERM");
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
@@ -56,48 +49,51 @@ const inputs = [
 describe("what is appended from a file comes back as it was", () => {
   for (const { name, stream, bytes } of inputs) {
     test(`${name} (${bytes.length} bytes)`, { timeout }, async () => {
+      const { url } = await starting;
       const file = path.join(folder, "input");
       fs.writeFileSync(file, bytes);
-      const appended = await runCli(url(), ["append", stream, file, "--json"]);
+      const appended = await runCli(url, ["append", stream, file, "--json"]);
       assert.equal(appended.code, 0, appended.stderr);
       const lines = linesOf(bytes);
       assert.equal(JSON.parse(appended.stdout.toString()).records, lines.length);
 
-      const read = await runCli(url(), ["read", stream]);
+      const read = await runCli(url, ["read", stream]);
       assert.equal(read.code, 0, read.stderr);
       assertSame(read.stdout, bytes);
 
-      const records = await readByGrpc(url(), stream);
+      const records = await readByGrpc(url, stream);
       assertSameLines(
         records.map(({ value }) => value),
         lines,
       );
       const open = records.filter(({ headers }) => headers.some(({ name }) => name === "tailrace-newline"));
       assert.equal(open.length, bytes.at(-1) === 10 ? 0 : 1);
-      assertSameLines(await readByRest(url(), stream), lines);
+      assertSameLines(await readByRest(url, stream), lines);
       const ended = bytes.at(-1) === 10 ? bytes : Buffer.concat([bytes, Buffer.from("\n")]);
-      assertSame(await textByRest(url(), stream), ended);
+      assertSame(await textByRest(url, stream), ended);
     });
   }
 
   test("through a pipe too, and what follows a file without last newline begins a line", { timeout }, async () => {
+    const { url } = await starting;
     for (const input of ["first\nsecond", "third\n", "fourth"]) {
-      const appended = await runCli(url(), ["append", "piped"], Buffer.from(input));
+      const appended = await runCli(url, ["append", "piped"], Buffer.from(input));
       assert.equal(appended.code, 0, appended.stderr);
     }
-    const read = await runCli(url(), ["read", "piped"]);
+    const read = await runCli(url, ["read", "piped"]);
     assert.equal(read.stdout.toString(), "first\nsecond\nthird\nfourth");
   });
 });
 
 describe("following while it is appended", () => {
   test("gives the same bytes to each follower, from the start and from the middle", { timeout }, async () => {
+    const { url } = await starting;
     const stream = "followed";
     const first = Buffer.from("the first line\n");
-    assert.equal((await runCli(url(), ["append", stream], first)).code, 0);
+    assert.equal((await runCli(url, ["append", stream], first)).code, 0);
     const lines = linesOf(real).length;
-    const early = startCli(url(), ["read", stream, "--follow", "--count", String(lines + 1)]);
-    const writer = startCli(url(), ["append", stream, "--quiet"]);
+    const early = startCli(url, ["read", stream, "--follow", "--count", String(lines + 1)]);
+    const writer = startCli(url, ["append", stream, "--quiet"]);
     const size = Math.ceil(real.length / pieces.count);
     let late: ReturnType<typeof startCli> | undefined;
     for (let number = 0; number < pieces.count; number++) {
@@ -106,7 +102,7 @@ describe("following while it is appended", () => {
       // It has to find its way from records that are stored to records that come.
       if (number === pieces.count >> 1) {
         assert.ok(early.stdoutBytes() > 0, "what was appended is seen before its writer ends");
-        late = startCli(url(), ["read", stream, "--follow", "--from", "1", "--count", String(lines)]);
+        late = startCli(url, ["read", stream, "--follow", "--from", "1", "--count", String(lines)]);
       }
     }
     writer.closeInput();

@@ -4,8 +4,10 @@ import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { runCli } from "../support/cli.ts";
+import { startNode } from "../support/node-process.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
@@ -17,16 +19,13 @@ const program = path.join(folder, "node_modules", ".bin", "tailrace");
 const timeout = 240_000;
 
 describe("the published package", () => {
-  before(
-    () => {
-      run("npm", ["pack", "--pack-destination", folder], root);
-      const [tarball = ""] = fs.readdirSync(folder);
-      assert.equal(tarball, `tailrace-${manifest.version}.tgz`);
-      fs.writeFileSync(path.join(folder, "package.json"), '{ "private": true, "type": "module" }');
-      run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`], folder);
-    },
-    { timeout },
-  );
+  test("is packed and installed", { timeout }, () => {
+    run("npm", ["pack", "--pack-destination", folder], root);
+    const [tarball = ""] = fs.readdirSync(folder);
+    assert.equal(tarball, `tailrace-${manifest.version}.tgz`);
+    fs.writeFileSync(path.join(folder, "package.json"), '{ "private": true, "type": "module" }');
+    run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`], folder);
+  });
   after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
   test("has what a user needs, and no test", () => {
@@ -57,12 +56,27 @@ describe("the published package", () => {
       path.join(folder, "user.ts"),
       `import { createNode } from "tailrace";
        import { createClient } from "tailrace/client";
-       export const all: [typeof createNode, typeof createClient] = [createNode, createClient];\n`,
+       export const all: [typeof createNode, typeof createClient] = [createNode, createClient];
+       // A type that did not come with the package would be any, and this no error.
+       // @ts-expect-error A limit is a number.
+       export const limits: Parameters<typeof createNode>[0]["limits"] = { batchMaxBytes: "much" };
+       // @ts-expect-error A name is a string.
+       export const read = (client: ReturnType<typeof createClient>) => client.log.read({ stream: 1 });\n`,
     );
     const compiler = path.join(root, "node_modules", ".bin", "tsc");
     const flags = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2022"];
     const types = ["--types", "node", "--typeRoots", path.join(root, "node_modules", "@types")];
     run(compiler, [...flags, ...types, "user.ts"], folder);
+  });
+
+  test("serves, appends and reads", { timeout: 60_000 }, async () => {
+    const node = await startNode({ data: path.join(folder, "data"), program: [program] });
+    const input = Buffer.from("one\ntwo\n");
+    const appended = await runCli(node.url, ["append", "greetings"], input, [program]);
+    assert.equal(appended.code, 0, appended.stderr);
+    const read = await runCli(node.url, ["read", "greetings"], undefined, [program]);
+    assert.deepEqual(read.stdout, input);
+    assert.equal(await node.end("SIGTERM"), 0, node.output());
   });
 
   test("loads as a library", { timeout: 20_000 }, () => {

@@ -19,9 +19,9 @@ export interface CliRun {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts `tailrace ARGS` from the sources, against the node at `server`. */
-export function startCli(server: string, args: readonly string[]): CliRun {
-  const [command, ...rest] = cliCommand;
+/** Starts `tailrace ARGS`, from the sources unless another program is given, against the node at `server`. */
+export function startCli(server: string, args: readonly string[], program: readonly string[] = cliCommand): CliRun {
+  const [command = "", ...rest] = program;
   const child = spawn(command, [...rest, ...args], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, TAILRACE_SERVER: server },
@@ -51,8 +51,13 @@ export function startCli(server: string, args: readonly string[]): CliRun {
 }
 
 /** Runs a command to its end. */
-export async function runCli(server: string, args: readonly string[], input?: Uint8Array): Promise<CliResult> {
-  const run = startCli(server, args);
+export async function runCli(
+  server: string,
+  args: readonly string[],
+  input?: Uint8Array,
+  program?: readonly string[],
+): Promise<CliResult> {
+  const run = startCli(server, args, program);
   if (input !== undefined) await run.write(input);
   run.closeInput();
   return run.ended;

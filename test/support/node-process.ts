@@ -23,6 +23,8 @@ export interface NodeProcessOptions {
   readonly data: string;
   /** More arguments of `serve`. */
   readonly args?: readonly string[];
+  /** What to run instead of the sources: command and first arguments. */
+  readonly program?: readonly string[];
   /** A command and its arguments that the node is run by, such as strace. */
   readonly wrapper?: readonly string[];
 }
@@ -37,8 +39,9 @@ process.once("exit", () => {
 });
 
 /** Starts a node on a port of the system's choice; resolves when it is ready. */
-export async function startNode({ data, args = [], wrapper = [] }: NodeProcessOptions): Promise<NodeProcess> {
-  const [command = "", ...rest] = [...wrapper, ...cliCommand, "serve", "--data", data];
+export async function startNode(options: NodeProcessOptions): Promise<NodeProcess> {
+  const { data, args = [], program = cliCommand, wrapper = [] } = options;
+  const [command = "", ...rest] = [...wrapper, ...program, "serve", "--data", data];
   const child = spawn(command, [...rest, "--listen", "127.0.0.1:0", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, UV_THREADPOOL_SIZE: "16" },

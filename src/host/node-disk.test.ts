@@ -61,6 +61,9 @@ describe("write() and read()", () => {
       assert.equal(await file.read(into, 11), total);
       assert.ok(Buffer.from(into.subarray(0, total)).equals(Buffer.concat(parts)));
       assert.ok(into.subarray(total).every((byte) => byte === 0xee));
+      const recent = new Uint8Array(total + 100).fill(0xee);
+      assert.equal(await file.readRecent(recent, 11), total);
+      assert.deepEqual(recent, into);
       assert.equal(await file.size(), total === 0 ? 0 : total + 11);
       await file.close();
     });
@@ -91,6 +94,7 @@ describe("write() and read()", () => {
     assert.equal(fs.statSync(place).size, 4 << 20);
     await assert.rejects(file.write([pattern(1)], 0), /used after close/);
     await assert.rejects(file.sync(), /used after close/);
+    await assert.rejects(file.readRecent(new Uint8Array(1), 0), /used after close/);
     await assert.rejects(file.close(), /closed twice/);
   });
 

@@ -64,6 +64,7 @@ export class NodeFile implements DiskFile {
   }
 
   async readRecent(into: Uint8Array, at: number): Promise<number> {
+    assert(this.#open, `${this.#path} is used after close`);
     let filled = 0;
     try {
       while (filled < into.length) {

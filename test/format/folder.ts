@@ -39,7 +39,9 @@ export function openSmall(path: string): Promise<DataFolder> {
   });
 }
 
-const groups = [1, 2, 3, 40, 500, 9007199254740];
+const removedEarly = 2;
+const removedLate = 40;
+const groups = [1, removedEarly, 3, removedLate, 500, 9007199254740];
 
 /** The logs of a folder, made where they are missing, each with a new term and ready for appends. */
 export function openLogs(folder: DataFolder, random: Seeded): GroupLog[] {
@@ -88,14 +90,18 @@ export async function appendMuch(logs: readonly GroupLog[], random: Seeded, coun
   await Promise.all(Array.from({ length: 24 }, work));
 }
 
-/** An open folder that has lived a while: cleanly stopped once, its ring used anew. */
+/** An open folder that has lived a while: cleanly stopped once, its ring used anew, groups removed, one made again. */
 export async function livedFolder(data: string, random: Seeded): Promise<{ folder: DataFolder; logs: GroupLog[] }> {
   const first = await openSmall(data);
   await appendMuch(openLogs(first, random), random, 500);
+  await first.remove(removedEarly);
   await first.close();
   const folder = await openSmall(data);
-  const logs = openLogs(folder, random);
-  await appendMuch(logs, random, 2500);
+  const all = openLogs(folder, random);
+  await appendMuch(all, random, 2400);
+  await folder.remove(removedLate);
+  const logs = all.filter(({ group }) => group !== removedLate);
+  await appendMuch(logs, random, 100);
   assert.ok(folder.metrics.ringEmptied >= 1, "the ring was not full once");
   return { folder, logs };
 }

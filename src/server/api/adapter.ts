@@ -9,7 +9,7 @@ import type { Call } from "./call.ts";
 import { completeErrors } from "./complete-errors.ts";
 import type { ApiContext } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
-import { bodyTooSlow } from "./hot-unary.ts";
+import { tooSlow } from "./message-body.ts";
 import type { RequestKind } from "./protocols.ts";
 import { RequestBody } from "./request-body.ts";
 import { callKey } from "./services.ts";
@@ -25,7 +25,6 @@ export async function serveByConnect(
   kind: RequestKind,
   handler: UniversalHandler,
   call: Call,
-  bodyTimeoutMs: number,
 ): Promise<string> {
   const context = { callId: call.id, rpc: call.rpc };
   const abort = new AbortController();
@@ -33,8 +32,8 @@ export async function serveByConnect(
   const body = new RequestBody(exchange, call, (reason) => api.mapError(reason, context));
   const { methodKind } = handler.method;
   const isOneMessage = methodKind === "unary" || methodKind === "server_streaming";
-  const timer = api.clock.after(bodyTimeoutMs, () => {
-    if (isOneMessage) body.fail(api.mapError(bodyTooSlow(bodyTimeoutMs), context));
+  const timer = api.clock.after(api.bodyTimeoutMs, () => {
+    if (isOneMessage) body.fail(api.mapError(tooSlow(api.bodyTimeoutMs), context));
   });
   try {
     const response = await handler({
@@ -46,8 +45,7 @@ export async function serveByConnect(
       signal: abort.signal,
       contextValues: createContextValues().set(callKey, call),
     });
-    const completion = { callId: call.id, requestMaxBytes: api.limits.requestMaxBytes };
-    const completed = await completeErrors(response, kind, completion);
+    const completed = await completeErrors(response, kind, (error) => api.mapError(error, context));
     exchange.writeHead(completed.status, Object.fromEntries(completed.header));
     for await (const chunk of completed.body) {
       await exchange.write(chunk);

@@ -47,7 +47,16 @@ export function createApi(options: ApiOptions): Api {
   const settings: ApiSettings = { ...defaultApiSettings, ...options.settings };
   const drain = new Drain();
   const metrics = new ApiMetrics(registry, { calls: () => drain.openCalls, connections: () => port.connections });
-  const api: ApiContext = { state: options.state, limits, clock, metrics, drain, mapError: errorMapper(logger) };
+  const api: ApiContext = {
+    state: options.state,
+    limits,
+    clock,
+    metrics,
+    drain,
+    mapError: errorMapper(logger, limits.requestMaxBytes),
+    bodyTimeoutMs: settings.bodyTimeoutMs,
+    nextCallId: callIds(clock),
+  };
   const app = createApp(api, { ...options, settings });
   const listener = getRequestListener(app.fetch, {
     autoCleanupIncoming: false,
@@ -74,4 +83,11 @@ function passed(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => {
     clock.after(delayMs, resolve);
   });
+}
+
+/** Ids of calls: the moment of the start, so that no two starts share one, and a count. */
+function callIds(clock: Clock): () => string {
+  const start = Math.floor(clock.nowMicros() / 1000).toString(36);
+  let count = 0;
+  return () => `${start}-${(count++).toString(36)}`;
 }

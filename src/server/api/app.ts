@@ -2,7 +2,6 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import type { Clock } from "../../host/clock.ts";
 import type { Incoming, Outgoing } from "../listen.ts";
 import type { ApiContext } from "./context.ts";
 import { createCors } from "./cors.ts";
@@ -29,14 +28,13 @@ export interface AppOptions {
 export function createApp(api: ApiContext, { settings, registry, version, logger }: AppOptions): ApiApp {
   const app: ApiApp = new Hono();
   const cors = createCors(settings.corsOrigins);
-  const nextId = callIds(api.clock);
-  const rpcs = createRpcServer(api, { cors, bodyTimeoutMs: settings.bodyTimeoutMs, nextId });
+  const rpcs = createRpcServer(api, cors);
   const serveRpc = (c: Context<ApiEnv>) => handOver(c, rpcs);
   // Before all middleware: these are answered past Hono.
   for (const path of rpcs.paths) app.on(["POST", "GET"], path, serveRpc);
   app.use(cors.middleware);
   addPages(app, api, registry, version);
-  addRest(app, api, nextId);
+  addRest(app, api);
   app.notFound((c) => {
     const isRpc =
       c.req.method === "POST" && /^application\/(grpc|connect|proto)/.test(c.req.header("content-type") ?? "");
@@ -44,7 +42,7 @@ export function createApp(api: ApiContext, { settings, registry, version, logger
     return c.json({ code: "not_found", message: `There is nothing at ${c.req.path.slice(0, 200)}` }, 404);
   });
   app.onError((error, c) => {
-    const id = nextId();
+    const id = api.nextCallId();
     logger.error({ err: error, callId: id }, "A request failed by a fault of the node");
     return c.json({ code: "internal", message: `Internal error in call ${id}: the node's log has the cause` }, 500);
   });
@@ -58,11 +56,4 @@ function handOver(c: Context<ApiEnv>, rpcs: RpcServer): Response {
   }
   rpcs.serve(c.env.incoming, c.env.outgoing);
   return RESPONSE_ALREADY_SENT;
-}
-
-/** Ids of calls: the moment of the start, so that no two starts share one, and a count. */
-function callIds(clock: Clock): () => string {
-  const start = Math.floor(clock.nowMicros() / 1000).toString(36);
-  let count = 0;
-  return () => `${start}-${(count++).toString(36)}`;
 }

@@ -41,6 +41,7 @@ export async function* appendStream(
       if (next === undefined) break;
       const receipt = await call.race(next.outcome);
       api.metrics.appended(receipt, next.payloadBytes);
+      intake.answered();
       number++;
       yield receipt;
     }
@@ -64,6 +65,8 @@ class Intake {
   readonly #requests: AsyncIterator<() => AppendCommand>;
   readonly #call: Call;
   readonly #inFlight: InFlight[] = [];
+  /** Requests that were taken and not yet answered: those in flight, and the one whose outcome is waited for. */
+  #unanswered = 0;
   readonly #filled = new Waker();
   readonly #emptied = new Waker();
   #isStopped = false;
@@ -87,20 +90,23 @@ class Intake {
   async next(): Promise<InFlight | undefined> {
     for (;;) {
       const first = this.#inFlight.shift();
-      if (first !== undefined) {
-        this.#emptied.wake();
-        return first;
-      }
+      if (first !== undefined) return first;
       if (this.#hasEnded || this.#isStopped) return undefined;
       await this.#filled.sleep();
     }
+  }
+
+  /** The oldest request is answered: there is room for one more. */
+  answered(): void {
+    this.#unanswered--;
+    this.#emptied.wake();
   }
 
   /** Takes requests until there are no more, one fails, or it is stopped. Never rejects. */
   async run(): Promise<void> {
     try {
       while (!this.#isStopped) {
-        if (this.#inFlight.length >= this.#api.limits.appendStreamMaxInFlight) {
+        if (this.#unanswered >= this.#api.limits.appendStreamMaxInFlight) {
           await this.#emptied.sleep();
           continue;
         }
@@ -120,6 +126,7 @@ class Intake {
     const outcome = stream.append(command.payload, command.field);
     // A refusal ends the intake; it is told to the client in its turn, by `next`.
     outcome.catch(this.stop);
+    this.#unanswered++;
     this.#inFlight.push({ outcome, payloadBytes: command.payload.length });
     this.#filled.wake();
     for (let turn = 0; turn < refusalTurns && !this.#isStopped; turn++) await undefined;

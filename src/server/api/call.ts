@@ -10,8 +10,8 @@ export class Call {
   readonly id: string;
   /** `Service/Method`, or the route of the REST face. */
   readonly rpc: string;
-  #ended: CallEndedError | undefined;
-  #listeners: Set<(reason: CallEndedError) => void> | undefined;
+  #ended: Error | undefined;
+  #listeners: Set<(reason: Error) => void> | undefined;
   #deadline: Timer | undefined;
 
   constructor(id: string, rpc: string) {
@@ -20,7 +20,7 @@ export class Call {
   }
 
   /** Why the call is over before its answer; absent while it is not. */
-  get ended(): CallEndedError | undefined {
+  get ended(): Error | undefined {
     return this.#ended;
   }
 
@@ -30,11 +30,11 @@ export class Call {
     else if (timeoutMs <= timerMaxMs) this.#deadline = clock.after(timeoutMs, () => this.end("deadline"));
   }
 
-  /** Ends the call, unless it has ended. */
-  end(kind: "deadline" | "canceled"): void {
+  /** Ends the call, unless it has ended: for one of the two usual reasons, or for another. */
+  end(why: "deadline" | "canceled" | Error): void {
     this.#deadline?.cancel();
     if (this.#ended !== undefined) return;
-    const reason = new CallEndedError(kind);
+    const reason = typeof why === "string" ? new CallEndedError(why) : why;
     this.#ended = reason;
     const listeners = this.#listeners;
     this.#listeners = undefined;
@@ -48,7 +48,7 @@ export class Call {
   }
 
   /** Calls `listener` when the call ends early, at once if it has; until the returned function is called. */
-  onEnd(listener: (reason: CallEndedError) => void): () => void {
+  onEnd(listener: (reason: Error) => void): () => void {
     if (this.#ended !== undefined) {
       listener(this.#ended);
       return () => {};

@@ -15,15 +15,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { Reason } from "../../wire/gen/tailrace/v1/error_pb.ts";
-import { detailOf, withDetail } from "./errors.ts";
 import type { RequestKind } from "./protocols.ts";
-
-/** How errors are completed. */
-export interface ErrorCompletion {
-  readonly callId: string;
-  readonly requestMaxBytes: number;
-}
 
 /** An answer as it is to go out. `code` is the call's outcome, known once the body was given whole. */
 export interface CompletedResponse {
@@ -37,28 +29,28 @@ export interface CompletedResponse {
 const endStream = createEndStreamSerialization(undefined);
 const envelopeBytes = 5;
 
+/** Gives an error that has no detail another that has one. */
+export type Complete = (error: ConnectError) => ConnectError;
+
 export async function completeErrors(
   response: UniversalServerResponse,
   kind: RequestKind,
-  completion: ErrorCompletion,
+  complete: Complete,
 ): Promise<CompletedResponse> {
   const { status, trailer } = response;
   const header = response.header ?? new Headers();
   const body = response.body ?? none();
   const outcome = { code: "ok" };
-  if (kind.isEnveloped) {
-    const frames = completeFrames(body, trailer, kind, completion, outcome);
-    return { status, header, body: frames, trailer, outcome };
-  }
-  if (status === 200) return { status, header, body, trailer, outcome };
-  return completeUnary(status, header, await joined(body), completion);
+  if (status !== 200) return completeUnary(status, header, await joined(body), complete);
+  if (!kind.isEnveloped) return { status, header, body, trailer, outcome };
+  return { status, header, body: completeFrames(body, trailer, kind, complete, outcome), trailer, outcome };
 }
 
 async function* completeFrames(
   body: AsyncIterable<Uint8Array>,
   trailer: Headers | undefined,
   { protocol }: RequestKind,
-  completion: ErrorCompletion,
+  complete: Complete,
   outcome: { code: string },
 ): AsyncGenerator<Uint8Array> {
   for await (const frame of body) {
@@ -66,38 +58,33 @@ async function* completeFrames(
     const flags = frame[0] ?? 0;
     if (protocol === "grpc-web" && flags === trailerFlag) {
       const trailers = trailerParse(frame.subarray(envelopeBytes));
-      const isChanged = completeTrailers(trailers, completion, outcome);
+      const isChanged = completeTrailers(trailers, complete, outcome);
       yield isChanged ? encodeEnvelope(trailerFlag, trailerSerialize(trailers)) : frame;
     } else if (protocol === "connect" && flags === endStreamFlag) {
       const end = endStream.parse(frame.subarray(envelopeBytes));
-      const error = end.error && completeError(end.error, completion, outcome);
+      const error = end.error && completeError(end.error, complete, outcome);
       const isChanged = error !== undefined && error !== end.error;
       yield isChanged ? encodeEnvelope(endStreamFlag, endStream.serialize({ ...end, error })) : frame;
     } else yield frame;
   }
-  if (trailer !== undefined) completeTrailers(trailer, completion, outcome);
+  if (trailer !== undefined) completeTrailers(trailer, complete, outcome);
 }
 
 /** Completes the status in trailers; false if there was nothing to do. */
-function completeTrailers(trailers: Headers, completion: ErrorCompletion, outcome: { code: string }): boolean {
+function completeTrailers(trailers: Headers, complete: Complete, outcome: { code: string }): boolean {
   const error = findTrailerError(trailers);
-  const completed = error && completeError(error, completion, outcome);
+  const completed = error && completeError(error, complete, outcome);
   if (completed === undefined || completed === error) return false;
   setTrailerStatus(trailers, completed);
   return true;
 }
 
 /** A unary Connect error; one without a body is HTTP's own: a method or content type that no handler takes. */
-function completeUnary(
-  status: number,
-  header: Headers,
-  body: Uint8Array,
-  completion: ErrorCompletion,
-): CompletedResponse {
+function completeUnary(status: number, header: Headers, body: Uint8Array, complete: Complete): CompletedResponse {
   const outcome = { code: "unknown" };
   const isHttpError = body.length === 0;
   const error = isHttpError ? httpError(status) : errorFromJsonBytes(body, undefined, httpError(status));
-  const completed = completeError(error, completion, outcome);
+  const completed = completeError(error, complete, outcome);
   const bytes = errorToJsonBytes(completed, undefined);
   header.set("content-type", "application/json");
   header.set("content-length", String(bytes.length));
@@ -123,29 +110,11 @@ function httpError(status: number): ConnectError {
   }
 }
 
-/** The error itself if it has a detail, else another that has one; and its code as the call's outcome. */
-function completeError(error: ConnectError, completion: ErrorCompletion, outcome: { code: string }): ConnectError {
-  const completed = detailOf(error) === undefined ? explain(error, completion) : error;
+/** The error with a detail, the same one if it has that; and its code as the call's outcome. */
+function completeError(error: ConnectError, complete: Complete, outcome: { code: string }): ConnectError {
+  const completed = complete(error);
   outcome.code = codeToString(completed.code);
   return completed;
-}
-
-function explain({ code, rawMessage }: ConnectError, { callId, requestMaxBytes }: ErrorCompletion): ConnectError {
-  const requestId = callId;
-  if (code === Code.ResourceExhausted) {
-    return withDetail(code, `Cannot take the request: the limit request_max_bytes is ${requestMaxBytes}`, {
-      requestId,
-      reason: Reason.LIMIT,
-      todo: "Send less in one request",
-      limit: { name: "request_max_bytes", value: BigInt(requestMaxBytes) },
-    });
-  }
-  const isUnparsed = code === Code.Internal && rawMessage.startsWith("parse binary");
-  if (isUnparsed || code === Code.InvalidArgument) {
-    const todo = "Send the message that the method takes, as your protobuf or Connect library writes it";
-    return withDetail(Code.InvalidArgument, rawMessage, { requestId, reason: Reason.INVALID_FIELD, todo });
-  }
-  return withDetail(code, rawMessage, { requestId, todo: "See the message" });
 }
 
 async function joined(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

@@ -20,6 +20,10 @@ export interface ApiContext {
   readonly metrics: ApiMetrics;
   readonly drain: Drain;
   readonly mapError: ErrorMapper;
+  /** The body of a request of one message must have come within this. */
+  readonly bodyTimeoutMs: number;
+  /** A fresh id for a call. */
+  readonly nextCallId: () => string;
 }
 
 /** How long a client should wait for a node that starts or stops. */

@@ -38,12 +38,18 @@ export interface ErrorContext {
   readonly requestNumber?: number;
 }
 
-/** Turns whatever a handler throws into what the client is told. What is no one's fault but ours is logged, once. */
+/**
+ * Turns whatever a handler throws into what the client is told, with a detail. What is no one's fault but ours is
+ * logged, once.
+ */
 export type ErrorMapper = (error: unknown, context: ErrorContext) => ConnectError;
 
-export function errorMapper(logger: Logger): ErrorMapper {
+/** @param requestMaxBytes The limit that connect's handlers refuse a message by. */
+export function errorMapper(logger: Logger, requestMaxBytes: number): ErrorMapper {
   return (error, context) => {
-    if (error instanceof ConnectError) return numbered(error, context.requestNumber);
+    if (error instanceof ConnectError) {
+      return detailOf(error) === undefined ? fromConnect(error, context, requestMaxBytes) : error;
+    }
     if (error instanceof TailraceError) return fromTailraceError(error, context);
     if (error instanceof CallEndedError) return fromCallEnded(error, context);
     logger.error({ err: error, callId: context.callId, rpc: context.rpc }, "A call failed by a fault of the node");
@@ -96,12 +102,24 @@ const reasons: Record<Reason, WireReason> = {
 
 const fates = { none: Fate.UNSPECIFIED, nothing_written: Fate.NOTHING_WRITTEN, unknown: Fate.UNKNOWN };
 
-/** The same error with the number of the request in its detail. */
-function numbered(error: ConnectError, requestNumber: number | undefined): ConnectError {
-  if (requestNumber === undefined) return error;
-  const detail = detailOf(error) ?? create(ErrorDetailSchema);
-  detail.requestNumber = BigInt(requestNumber);
-  return new ConnectError(error.rawMessage, error.code, undefined, [{ desc: ErrorDetailSchema, value: detail }]);
+/** Connect's handlers have no detail for what they refuse themselves, and call what they can't parse INTERNAL. */
+function fromConnect({ code, rawMessage }: ConnectError, context: ErrorContext, requestMaxBytes: number): ConnectError {
+  const detail = { ...common(context), fate: fates[context.fate ?? "none"] };
+  if (code === Code.ResourceExhausted) {
+    return withDetail(code, `Cannot take the request: the limit request_max_bytes is ${requestMaxBytes}`, {
+      ...detail,
+      reason: WireReason.LIMIT,
+      todo: "Send less in one request",
+      limit: { name: "request_max_bytes", value: BigInt(requestMaxBytes) },
+    });
+  }
+  const isUnparsed = code === Code.Internal && rawMessage.startsWith("parse binary");
+  const isInvalid = isUnparsed || code === Code.InvalidArgument;
+  return withDetail(isInvalid ? Code.InvalidArgument : code, rawMessage, {
+    ...detail,
+    reason: isInvalid ? WireReason.INVALID_FIELD : WireReason.UNSPECIFIED,
+    todo: "Send the messages that the method takes, as your protobuf or Connect library writes them",
+  });
 }
 
 function fromTailraceError(error: TailraceError, context: ErrorContext): ConnectError {

@@ -7,12 +7,11 @@
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, codeToString, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { limitPassed } from "../../base/errors.ts";
 import type { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HotHandler } from "./hot-handlers.ts";
-import { EnvelopedBody, type MessageBody, PlainBody } from "./message-body.ts";
+import { EnvelopedBody, type MessageBody, PlainBody, tooSlow } from "./message-body.ts";
 import { connectTimeout, connectTimeoutHeader, grpcTimeout, grpcTimeoutHeader } from "./timeouts.ts";
 
 /** The protocols of this path. */
@@ -47,12 +46,11 @@ export async function serveHot(
   protocol: HotProtocol,
   handler: HotHandler,
   call: Call,
-  bodyTimeoutMs: number,
 ): Promise<string> {
   const answer = protocol === "grpc" ? grpcAnswer : connectAnswer;
   try {
     startDeadline(api, exchange, protocol, call);
-    const request = await readBody(api, exchange, call, bodyOf(api, exchange, protocol, call), bodyTimeoutMs);
+    const request = await readBody(api, exchange, call, bodyOf(api, exchange, protocol, call));
     answer.message(exchange, await handler(request, call));
     return "ok";
   } catch (error) {
@@ -76,13 +74,7 @@ function bodyOf(api: ApiContext, exchange: Exchange, protocol: HotProtocol, call
   return new PlainBody(maxBytes, exchange.header("content-length"));
 }
 
-function readBody(
-  api: ApiContext,
-  { incoming }: Exchange,
-  call: Call,
-  body: MessageBody,
-  timeoutMs: number,
-): Promise<Uint8Array> {
+function readBody(api: ApiContext, { incoming }: Exchange, call: Call, body: MessageBody): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const stops: (() => void)[] = [];
     const settle = () => {
@@ -111,16 +103,10 @@ function readBody(
     };
     incoming.on("data", onData);
     incoming.on("end", onEnd);
-    const timer = api.clock.after(timeoutMs, () => fail(bodyTooSlow(timeoutMs)));
+    const timer = api.clock.after(api.bodyTimeoutMs, () => fail(tooSlow(api.bodyTimeoutMs)));
     stops.push(() => timer.cancel());
     stops.push(call.onEnd(fail));
   });
-}
-
-/** Refuses a unary request whose body does not come. */
-export function bodyTooSlow(timeoutMs: number): Error {
-  const limit = { name: "body_timeout_ms", value: timeoutMs };
-  return limitPassed("Cannot wait longer for the request", limit, "Send it faster", { fate: "nothing_written" });
 }
 
 interface Answer {

@@ -89,6 +89,12 @@ export function tooLarge(maxBytes: number, actual?: number): TailraceError {
   return limitPassed("Cannot take the request", limit, "Send less in one request", { fate: "nothing_written" });
 }
 
+/** Refuses a request of one message that does not come. */
+export function tooSlow(timeoutMs: number): TailraceError {
+  const limit = { name: "body_timeout_ms", value: timeoutMs };
+  return limitPassed("Cannot wait longer for the request", limit, "Send it faster", { fate: "nothing_written" });
+}
+
 function protocolError(code: Code, message: string, requestId: string): ConnectError {
   const todo = "Send one message, as your gRPC library does";
   return withDetail(code, message, { requestId, reason: Reason.INVALID_FIELD, todo });

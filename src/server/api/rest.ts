@@ -12,7 +12,7 @@
 import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Context } from "hono";
-import { invalidField } from "../../base/errors.ts";
+import { invalidField, TailraceError } from "../../base/errors.ts";
 import { cutRecords, eachRecord, recordValue } from "../../base/records.ts";
 import { RecordsWriter } from "../../base/records-writer.ts";
 import { checkStreamName } from "../../base/stream-name.ts";
@@ -29,7 +29,7 @@ import { append } from "./append.ts";
 import { cacheControl } from "./caching.ts";
 import { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
-import { PlainBody } from "./message-body.ts";
+import { PlainBody, tooSlow } from "./message-body.ts";
 import { type ReadAnswer, read } from "./read.ts";
 import { readQuery } from "./requests.ts";
 import { restError } from "./rest-errors.ts";
@@ -38,9 +38,9 @@ const prefix = "/v1/streams/";
 const suffix = "/records";
 
 /** Adds the routes. */
-export function addRest(app: ApiApp, api: ApiContext, nextId: () => string): void {
-  app.post(`${prefix}*`, (c) => served(c, api, new Call(nextId(), "rest/append"), appendOne));
-  app.get(`${prefix}*`, (c) => served(c, api, new Call(nextId(), "rest/read"), readSome));
+export function addRest(app: ApiApp, api: ApiContext): void {
+  app.post(`${prefix}*`, (c) => served(c, api, new Call(api.nextCallId(), "rest/append"), appendOne));
+  app.get(`${prefix}*`, (c) => served(c, api, new Call(api.nextCallId(), "rest/read"), readSome));
 }
 
 type Work = (c: Context<ApiEnv>, api: ApiContext, call: Call) => Promise<Response>;
@@ -58,6 +58,9 @@ async function served(c: Context<ApiEnv>, api: ApiContext, call: Call, work: Wor
   } catch (error) {
     const refusal = restError(api.mapError(error, { callId: call.id, rpc: call.rpc }));
     code = refusal.code;
+    const incoming = c.env?.incoming;
+    const isBodyLeft = incoming?.httpVersionMajor === 1 && !incoming.complete;
+    if (isBodyLeft) refusal.response.headers.set("connection", "close");
     return refusal.response;
   } finally {
     signal.removeEventListener("abort", onGone);
@@ -71,7 +74,7 @@ async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promi
   const stream = streamOf(c);
   const query = queryOf(c, ["stream_id"]);
   checkContentType(c.req.header("content-type"));
-  const value = await bodyOf(c, api.limits.requestMaxBytes);
+  const value = await bodyOf(c, api, call);
   const writer = new RecordsWriter(value.length + 16);
   writer.add(value);
   const payload = writer.take();
@@ -155,13 +158,24 @@ function checkContentType(contentType: string | undefined): void {
   throw invalidField("content-type", `a record can't be of type ${String(type).slice(0, 80)}`, todo);
 }
 
-async function bodyOf(c: Context<ApiEnv>, maxBytes: number): Promise<Uint8Array> {
-  const body = new PlainBody(maxBytes, c.req.header("content-length"));
+async function bodyOf(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Uint8Array> {
+  const body = new PlainBody(api.limits.requestMaxBytes, c.req.header("content-length"));
   const reader = c.req.raw.body?.getReader();
-  if (reader !== undefined) {
-    for (let part = await reader.read(); part.done !== true; part = await reader.read()) body.add(part.value);
+  if (reader === undefined) return body.finish();
+  const timer = api.clock.after(api.bodyTimeoutMs, () => call.end(tooSlow(api.bodyTimeoutMs)));
+  try {
+    for (let part = await call.race(reader.read()); !part.done; part = await call.race(reader.read())) {
+      body.add(part.value);
+    }
+    return body.finish();
+  } catch (error) {
+    if (error instanceof TailraceError) throw error;
+    // Whatever else the runtime calls it, the client is gone.
+    call.end("canceled");
+    throw call.ended;
+  } finally {
+    timer.cancel();
   }
-  return body.finish();
 }
 
 function startOf(from: string): MessageInitShape<typeof PositionSchema> {

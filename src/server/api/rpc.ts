@@ -38,14 +38,7 @@ export interface RpcServer {
   serve(incoming: Incoming, outgoing: Outgoing): void;
 }
 
-export interface RpcOptions {
-  readonly cors: Cors;
-  readonly bodyTimeoutMs: number;
-  /** A fresh id for a call. */
-  readonly nextId: () => string;
-}
-
-export function createRpcServer(api: ApiContext, { cors, bodyTimeoutMs, nextId }: RpcOptions): RpcServer {
+export function createRpcServer(api: ApiContext, cors: Cors): RpcServer {
   const rpcs = methods(api);
   return {
     paths: [...rpcs.keys()],
@@ -55,8 +48,8 @@ export function createRpcServer(api: ApiContext, { cors, bodyTimeoutMs, nextId }
       const [path = "", query = ""] = (incoming.url ?? "").split("?", 2);
       const kind = requestKind(incoming.method, exchange.header("content-type"), query);
       const rpc = rpcs.get(path);
-      if (rpc === undefined) return refuseUnknown(exchange, kind, path, nextId());
-      const call = new Call(nextId(), rpc.name);
+      if (rpc === undefined) return refuseUnknown(exchange, kind, path, api.nextCallId());
+      const call = new Call(api.nextCallId(), rpc.name);
       const startMs = api.clock.monotonicMs();
       api.drain.enter();
       exchange.onClose((isComplete) => {
@@ -64,7 +57,7 @@ export function createRpcServer(api: ApiContext, { cors, bodyTimeoutMs, nextId }
         else call.end("canceled");
         api.drain.leave();
       });
-      void serveOne(api, exchange, kind, rpc, call, bodyTimeoutMs).then((code) => {
+      void serveOne(api, exchange, kind, rpc, call).then((code) => {
         const seconds = (api.clock.monotonicMs() - startMs) / 1000;
         api.metrics.called(rpc.name, kind.protocol, code, rpc.isStream ? undefined : seconds);
       });
@@ -72,17 +65,10 @@ export function createRpcServer(api: ApiContext, { cors, bodyTimeoutMs, nextId }
   };
 }
 
-function serveOne(
-  api: ApiContext,
-  exchange: Exchange,
-  kind: RequestKind,
-  rpc: Rpc,
-  call: Call,
-  bodyTimeoutMs: number,
-): Promise<string> {
+function serveOne(api: ApiContext, exchange: Exchange, kind: RequestKind, rpc: Rpc, call: Call): Promise<string> {
   const hot = rpc.hot === undefined ? undefined : hotProtocol(exchange);
-  if (rpc.hot !== undefined && hot !== undefined) return serveHot(api, exchange, hot, rpc.hot, call, bodyTimeoutMs);
-  return serveByConnect(api, exchange, kind, kind.isJson ? rpc.json : rpc.protobuf, call, bodyTimeoutMs);
+  if (rpc.hot !== undefined && hot !== undefined) return serveHot(api, exchange, hot, rpc.hot, call);
+  return serveByConnect(api, exchange, kind, kind.isJson ? rpc.json : rpc.protobuf, call);
 }
 
 function methods(api: ApiContext): Map<string, Rpc> {

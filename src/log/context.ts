@@ -43,4 +43,6 @@ export interface LogContext extends SegmentContext {
   writeMark(group: number, frame: FrameBuilder): boolean;
   /** A write or sync failed for good. */
   failed(error: Error): void;
+  /** What failed for good: nothing more is written. */
+  failure(): Error | undefined;
 }

@@ -6,7 +6,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
-import { DataFolderError, type NoRoomError } from "../base/disk-errors.ts";
+import { DataFolderError, NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, TailraceError } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, FolderLock } from "../host/disk.ts";
@@ -118,7 +118,11 @@ class OpenFolder implements DataFolder, JournalHost {
       folderSyncs: new FolderSyncs(disk, syncs),
       journal: this.#journal,
       groupsFolder: `${path}/groups`,
-      refusal: (frees) => this.#failure ?? (frees ? undefined : this.#rooms.refusal(this.#unflushedBytes())),
+      failure: () => this.#failure,
+      refusal: (frees) =>
+        this.#failure ??
+        (this.#closing ? stopping() : undefined) ??
+        (frees ? undefined : this.#rooms.refusal(this.#unflushedBytes())),
       markWaits: (group) => {
         this.#marksWaiting.add(group);
         this.#journal.markSoon();
@@ -141,8 +145,13 @@ class OpenFolder implements DataFolder, JournalHost {
     const { path, disk, hash, random, settings = {} } = options;
     const ring = await openRing({ path, disk, hash, random, options: settings, syncs });
     const folder = new OpenFolder(options, lock, ring, counters);
-    if (ring.kind !== "created") await folder.#recover();
-    await folder.#rooms.look();
+    try {
+      if (ring.kind !== "created") await folder.#recover();
+      await folder.#rooms.look();
+    } catch (error) {
+      await folder.#closeFiles();
+      throw error;
+    }
     folder.report = { ...folder.report, durationMs: options.clock.monotonicMs() - startMs };
     return folder;
   }
@@ -199,8 +208,14 @@ class OpenFolder implements DataFolder, JournalHost {
     const what = `The stream with id ${group}`;
     const why = "it was deleted";
     await log.end(new TailraceError("stream_not_found", { what, why, todo: "Create it again, if it is still wanted" }));
-    await this.#writeGone(log);
-    await this.#moveAside(String(group));
+    try {
+      await this.#writeGone(log);
+    } catch (error) {
+      log.goOn();
+      throw error;
+    }
+    await this.#context.handles.closeBelow(`${this.#context.groupsFolder}/${group}`);
+    await this.#moveAside(group);
   }
 
   async close(): Promise<void> {
@@ -341,23 +356,31 @@ class OpenFolder implements DataFolder, JournalHost {
     });
   }
 
-  /** Moves a group's folder to `leftover/`, and drops it there. */
-  async #moveAside(name: string): Promise<void> {
+  /** Drops a group's folder, aside in `leftover/` if there is room for that: so it is gone from here at once. */
+  async #moveAside(group: number): Promise<void> {
     const { disk, path } = this.#options;
-    await this.#context.handles.closeBelow(`${path}/groups/${name}`);
-    if (!(await disk.list(`${path}/groups/${name}`))) return;
-    await disk.makeFolder(`${path}/leftover`);
-    await disk.rename(`${path}/groups/${name}`, `${path}/leftover/${name}`);
-    await disk.remove(`${path}/leftover/${name}`);
+    const folder = `${path}/groups/${group}`;
+    const aside = `${path}/leftover/${group}`;
+    try {
+      if (!(await disk.list(folder))) return;
+      await disk.makeFolder(`${path}/leftover`);
+      await disk.rename(folder, aside);
+      await disk.remove(aside);
+    } catch (error) {
+      if (!(error instanceof NoRoomError)) throw error;
+      await disk.remove(folder);
+    }
   }
 
+  /** Drops what no record calls for. What is not named as a group is somebody else's, and stays. */
   async #removeLeftovers(): Promise<void> {
     const { disk, path } = this.#options;
-    for (const name of (await disk.list(`${path}/groups`)) ?? []) {
-      const log = this.#logs.get(Number(name));
-      if (!log || !isPlaced(log.state)) await this.#moveAside(name);
-    }
     await disk.remove(`${path}/leftover`);
+    for (const name of (await disk.list(`${path}/groups`)) ?? []) {
+      if (!/^\d+$/.test(name)) continue;
+      const log = this.#logs.get(Number(name));
+      if (!log || !isPlaced(log.state)) await disk.remove(`${path}/groups/${name}`);
+    }
   }
 
   #unflushedBytes(): number {
@@ -373,15 +396,27 @@ class OpenFolder implements DataFolder, JournalHost {
   async #close(): Promise<void> {
     const logs = [...this.#logs.values()];
     try {
-      if (this.#failure) return await this.#journal.closeFiles();
       for (const log of logs) await log.idle();
       for (const log of logs) await log.segments.close();
       await this.#journal.close();
+    } catch (error) {
+      // Nothing is lost by a stop that is not clean: the next start has more to read.
+      if (!(error instanceof NoRoomError) && error !== this.#failure) throw error;
     } finally {
-      await this.#context.handles.closeBelow(this.#options.path);
+      await this.#closeFiles();
       await this.#lock.release();
     }
   }
+
+  async #closeFiles(): Promise<void> {
+    await this.#journal.closeFiles();
+    await this.#context.handles.closeBelow(this.#options.path);
+  }
+}
+
+function stopping(): TailraceError {
+  const words = { what: "Cannot append", why: "the node is stopping", todo: "Append again when it is back" };
+  return new TailraceError("not_ready", words, { fate: "nothing_written" });
 }
 
 /** Number of a group's first log. */

@@ -3,12 +3,14 @@
  * through the same one, or the system may forget to tell of a failed write (docs/disk.md).
  * @module
  */
-import { assert } from "../base/assert.ts";
 import type { Disk, DiskFile } from "../host/disk.ts";
 
 interface Entry {
+  readonly path: string;
   readonly file: Promise<DiskFile | undefined>;
   uses: number;
+  /** Told when nobody uses it any more. */
+  onUnused: () => void;
 }
 
 /** Keeps at most so many files open, beside those in use. */
@@ -25,40 +27,78 @@ export class FileHandles {
 
   /** Runs `work` with the file open; `undefined` is given when it is not there and not to be made. */
   async use<T>(path: string, create: boolean, work: (file: DiskFile | undefined) => Promise<T>): Promise<T> {
-    const entry = this.#entries.get(path) ?? { file: this.#disk.open(path, { create }), uses: 0 };
-    this.#entries.delete(path);
-    this.#entries.set(path, entry);
-    entry.uses += 1;
+    let entry = this.#take(path, create);
     try {
-      const file = await entry.file;
-      if (!file) this.#entries.delete(path);
+      let file = await this.#opened(entry);
+      if (!file && create) {
+        // Somebody else had just found that it is not there.
+        this.#giveBack(entry);
+        entry = this.#take(path, create);
+        file = await this.#opened(entry);
+      }
       return await work(file);
-    } catch (error) {
-      // A failed opening is no handle to keep.
-      await entry.file.catch(() => this.#entries.delete(path));
-      throw error;
     } finally {
-      entry.uses -= 1;
+      this.#giveBack(entry);
       await this.#closeOldest();
     }
   }
 
-  /** Closes all files below a folder; none is in use. */
+  /** Closes all files below a folder, when those who use them are done. */
   async closeBelow(folder: string): Promise<void> {
     for (const [path, entry] of [...this.#entries]) {
-      if (!path.startsWith(`${folder}/`)) continue;
-      assert(entry.uses === 0, `${path} is closed while in use`);
-      this.#entries.delete(path);
-      await (await entry.file)?.close();
+      if (path.startsWith(`${folder}/`)) await this.#close(entry);
     }
   }
 
-  async #closeOldest(): Promise<void> {
-    for (const [path, entry] of this.#entries) {
-      if (this.#entries.size <= this.#max) return;
-      if (entry.uses > 0) continue;
-      this.#entries.delete(path);
-      await (await entry.file)?.close();
+  #take(path: string, create: boolean): Entry {
+    const entry = this.#entries.get(path) ?? {
+      path,
+      file: this.#disk.open(path, { create }),
+      uses: 0,
+      onUnused: () => {},
+    };
+    this.#entries.delete(path);
+    this.#entries.set(path, entry);
+    entry.uses += 1;
+    return entry;
+  }
+
+  #giveBack(entry: Entry): void {
+    entry.uses -= 1;
+    if (entry.uses === 0) entry.onUnused();
+  }
+
+  /** A file that is not there, or could not be opened, is no handle to keep. */
+  async #opened(entry: Entry): Promise<DiskFile | undefined> {
+    let file: DiskFile | undefined;
+    try {
+      file = await entry.file;
+      return file;
+    } finally {
+      if (!file) this.#forget(entry);
     }
+  }
+
+  #forget(entry: Entry): void {
+    if (this.#entries.get(entry.path) === entry) this.#entries.delete(entry.path);
+  }
+
+  async #closeOldest(): Promise<void> {
+    for (const entry of this.#entries.values()) {
+      if (this.#entries.size <= this.#max) return;
+      if (entry.uses === 0) await this.#close(entry);
+    }
+  }
+
+  async #close(entry: Entry): Promise<void> {
+    if (this.#entries.get(entry.path) !== entry) return;
+    this.#forget(entry);
+    if (entry.uses > 0) {
+      await new Promise<void>((resolve) => {
+        entry.onUnused = resolve;
+      });
+    }
+    const file = await entry.file.catch(() => undefined);
+    await file?.close();
   }
 }

@@ -1,13 +1,16 @@
 /**
  * Moves a log's batches to its segments: the tail, and large rounds that are not journaled, by one write and one sync.
- * - Nothing else writes to segments. Flushes of one log complete in order, two are on their way at most.
+ * - Nothing else writes to segments. Flushes of one log complete in order, two are on their way at most: while one is
+ *   synced the next is written. Its sync begins when the other's has returned: the system tells of a failed write once,
+ *   and of two syncs that wait for one file the other would return as if all were well.
  * - A flush never crosses a checkpoint: the segment before is sealed first.
  * - What could not be written for want of room is cut off again before anything else is written.
  * @module
  */
-import { present } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import { getU64, viewOf } from "../base/bytes.ts";
-import { NoRoomError } from "../base/disk-errors.ts";
+import { DiskError, NoRoomError } from "../base/disk-errors.ts";
+import type { DiskFile } from "../host/disk.ts";
 import type { LogContext } from "./context.ts";
 import { batchHeader, batchMaxBytes, digestBytes } from "./format.ts";
 import type { Mark } from "./group-state.ts";
@@ -24,11 +27,20 @@ export interface DirectRound {
   written(): void;
 }
 
+/** What a flush has room for. */
+export interface RoundLimit {
+  readonly roomBytes: number;
+  /** It begins a segment: with a checkpoint, and only such a round. */
+  readonly begins: boolean;
+  /** Nothing goes before it: its first batch may be larger than the room. */
+  readonly alone: boolean;
+}
+
 /** Where large rounds come from, and who is told. */
 export interface FlushSource {
-  /** Stamps what waits, at most `maxBytes`; ends before a checkpoint unless that comes first and `mayBegin`. */
-  takeRound(maxBytes: number, mayBegin: boolean): DirectRound | undefined;
-  /** Whether a checkpoint is the next thing to stamp. */
+  /** Stamps what waits, as far as the limit lets it. */
+  takeRound(limit: RoundLimit): DirectRound | undefined;
+  /** Whether a checkpoint is the next thing to stamp; if so it stays that. */
   nextIsCheckpoint(): boolean;
   /** A flush is over, whatever became of it. */
   flushed(): void;
@@ -71,6 +83,12 @@ export class Flusher {
   #refusal: NoRoomError | undefined;
   /** Whether a large round was among what had no room. A tail alone loses nothing: the journal has it. */
   #refusesRound = false;
+  /** New segments' files that were begun and refused. */
+  readonly #abandoned = new Set<string>();
+  /** What was refused is being cut off. */
+  #cuttingBack: Promise<void> | undefined;
+  /** A write or sync failed for good: nothing counts any more. */
+  #broken: Error | undefined;
   #foldersMade = false;
 
   constructor(log: LogState, segments: Segments, context: LogContext, source: FlushSource) {
@@ -83,20 +101,21 @@ export class Flusher {
 
   /** Whether small batches must wait: a large round before them is not durable, or is being cut off again. */
   get holdsJournal(): boolean {
-    return this.#refusal !== undefined || this.#flushes.some(({ direct }) => direct);
+    return this.#isStopped || this.#flushes.some(({ direct }) => direct);
   }
 
-  get inFlight(): number {
-    return this.#flushes.length;
+  /** Whether something is on its way. */
+  get isBusy(): boolean {
+    return this.#flushes.length > 0 || this.#cuttingBack !== undefined;
   }
 
   /** Whether one more may start. */
   get mayStart(): boolean {
-    return this.#flushes.length < flushesAtOnce && this.#refusal === undefined;
+    return this.#flushes.length < flushesAtOnce && !this.#isStopped;
   }
 
   /** Starts a flush of the tail, and of what waits if `direct`. Resolves when it is over, well or not. */
-  start(direct: boolean): Promise<void> {
+  async start(direct: boolean): Promise<void> {
     const before = [...this.#flushes];
     const [taken, settled] = [signal(), signal()];
     const flush: Flush = {
@@ -108,50 +127,54 @@ export class Flusher {
       settled: settled.promise,
     };
     this.#flushes.push(flush);
-    return this.#run(flush, before, taken.resolve)
-      .catch((error: unknown) => this.#failed(error))
-      .then(() => {
-        if (this.#refusal && direct) this.#refusesRound = true;
-        this.#flushes.splice(this.#flushes.indexOf(flush), 1);
-        taken.resolve();
-        settled.resolve();
-        if (this.#refusal && this.#flushes.length === 0) this.#endRefusal(this.#refusal);
-        else this.#source.flushed();
-      });
+    try {
+      await this.#run(flush, before, taken.resolve);
+    } catch (error) {
+      this.#failed(error);
+    }
+    if (this.#refusal && direct) this.#refusesRound = true;
+    this.#flushes.splice(this.#flushes.indexOf(flush), 1);
+    taken.resolve();
+    settled.resolve();
+    if (this.#refusal && this.#flushes.length === 0) this.#endRefusal(this.#refusal);
+    else this.#source.flushed();
   }
 
-  /** Flushes until nothing of the tail is left. @throws {NoRoomError} */
+  /** Flushes until nothing of the tail is left. @throws {NoRoomError} @throws {Error} The disk failed. */
   async emptyTail(): Promise<void> {
     const end = this.#log.tail.endIndex;
     while (this.#log.tail.startIndex < end) {
+      await this.idle();
       const start = this.#log.tail.startIndex;
-      const last = this.#flushes.at(-1);
-      await (last ? last.settled : this.start(false));
-      const stuck = this.#log.tail.startIndex === start && this.#flushes.length === 0;
-      if (stuck && !last) throw new NoRoomError(`no room to flush the tail of group ${this.#log.group}`);
+      if (start >= end) return;
+      await this.start(false);
+      if (this.#broken) throw this.#broken;
+      if (this.#log.tail.startIndex === start && this.#flushes.length === 0) {
+        throw new NoRoomError(`no room to flush the tail of group ${this.#log.group}`);
+      }
     }
   }
 
   /** Waits until nothing is on its way. */
   async idle(): Promise<void> {
-    for (let last = this.#flushes.at(-1); last; last = this.#flushes.at(-1)) await last.settled;
+    while (this.isBusy) await (this.#flushes.at(-1)?.settled ?? this.#cuttingBack);
+  }
+
+  get #isStopped(): boolean {
+    return this.#refusal !== undefined || this.#broken !== undefined;
   }
 
   async #run(flush: Flush, before: readonly Flush[], isTaken: () => void): Promise<void> {
-    await this.#context.flushSlots.acquire();
+    const slot = await this.#takeTurn(before);
     try {
-      await this.#waitForTurn(before);
-      if (this.#refusal) return;
+      if (this.#isStopped) return;
       const taking = this.#take(flush, before);
       isTaken();
       const taken = await taking;
       if (!taken) return;
       if (flush.begins) await this.#beginSegment(taken.startIndex);
       const segment = present(this.#segments.active, "a flush has no segment");
-      await this.#write(segment.path, taken, flush.begins);
-      // The one before must count first: a mark says that all below it is there.
-      await Promise.all(before.map(({ settled }) => settled));
-      if (this.#refusal) return;
+      if (!(await this.#write(segment.path, taken, flush.begins, () => this.#syncTurn(before, slot)))) return;
       segment.grow(taken.index, flush.endPosition);
       this.#count(taken);
       this.#log.flushed = { ...taken.mark, commitIndex: this.#log.commit.index };
@@ -159,27 +182,50 @@ export class Flusher {
       taken.round?.written();
       this.#context.markWaits(this.#log.group);
     } finally {
-      this.#context.flushSlots.release();
+      slot.release();
     }
   }
 
-  /** Beginning a segment is for one flush alone. */
-  async #waitForTurn(before: readonly Flush[]): Promise<void> {
-    const begins = () => {
-      const from = this.#nextIndex(before);
-      const { tail } = this.#log;
-      if (this.#segments.active === undefined) return true;
-      return from < tail.endIndex ? tail.isCheckpoint(from) : this.#source.nextIsCheckpoint();
-    };
-    for (const earlier of before) {
-      await earlier.taken;
-      if (earlier.begins || begins()) await earlier.settled;
+  /** Waits for a slot, and until those before have taken what they take. None is held while another flush is waited for. */
+  async #takeTurn(before: readonly Flush[]): Promise<Slot> {
+    for (const { taken } of before) await taken;
+    for (;;) {
+      const slot = new Slot(this.#context.flushSlots);
+      await slot.acquire();
+      const last = this.#unsettled(before).at(-1);
+      // Beginning a segment is for one flush alone.
+      const mustWait = this.#unsettled(before).some(({ begins }) => begins) || this.#begins(before);
+      if (!last || !mustWait) return slot;
+      slot.release();
+      await last.settled;
     }
+  }
+
+  /** What is written is synced when the flushes before it have been; false: it is not to be, they failed. */
+  async #syncTurn(before: readonly Flush[], slot: Slot): Promise<boolean> {
+    if (this.#unsettled(before).length > 0) {
+      slot.release();
+      await Promise.all(before.map(({ settled }) => settled));
+      await slot.acquire();
+    }
+    return !this.#isStopped;
+  }
+
+  #unsettled(before: readonly Flush[]): Flush[] {
+    return before.filter((flush) => this.#flushes.includes(flush));
+  }
+
+  /** Whether what comes next begins a segment. */
+  #begins(before: readonly Flush[]): boolean {
+    const { tail } = this.#log;
+    const from = this.#nextIndex(before);
+    if (this.#segments.active === undefined) return true;
+    return from < tail.endIndex ? tail.isCheckpoint(from) : this.#source.nextIsCheckpoint();
   }
 
   /** First index that no earlier flush takes. */
   #nextIndex(before: readonly Flush[]): number {
-    const taken = before.filter((flush) => this.#flushes.includes(flush)).map(({ tailEnd }) => tailEnd ?? 0);
+    const taken = this.#unsettled(before).map(({ tailEnd }) => tailEnd ?? 0);
     return Math.max(this.#log.tail.startIndex, ...taken);
   }
 
@@ -202,11 +248,12 @@ export class Flusher {
       bytes += entry.bytes;
     }
     flush.tailEnd = index;
-    const wholeTail = index === tail.endIndex;
+    const wholeTail = index >= tail.endIndex;
     const mayBegin = index === startIndex;
     const beginsWithRound = mayBegin && flush.direct && this.#source.nextIsCheckpoint();
     flush.begins = active === undefined || beginsWithTail || beginsWithRound;
-    const round = flush.direct && wholeTail ? this.#source.takeRound(batchMaxBytes - bytes, mayBegin) : undefined;
+    const limit = { roomBytes: batchMaxBytes - bytes, begins: mayBegin && flush.begins, alone: bytes === 0 };
+    const round = flush.direct && wholeTail ? this.#source.takeRound(limit) : undefined;
     if (entries.length === 0 && !round) return undefined;
     const position = flush.begins ? 0 : start;
     flush.endPosition = position + bytes + (round?.bytes ?? 0);
@@ -227,13 +274,13 @@ export class Flusher {
       position,
       parts,
       round,
-      ...describe(headers, position, flush.endPosition, this.#log, active, flush),
+      ...describe(startIndex, headers, position, flush.endPosition, this.#log, active, flush),
     };
   }
 
   /** Where the next bytes go in the segment that grows. */
   #startPosition(before: readonly Flush[]): number {
-    const earlier = before.filter((flush) => this.#flushes.includes(flush)).at(-1);
+    const earlier = this.#unsettled(before).at(-1);
     return earlier ? earlier.endPosition : (this.#segments.active?.sizeBytes ?? 0);
   }
 
@@ -242,7 +289,7 @@ export class Flusher {
     const sealed = this.#segments.active;
     if (sealed) {
       await handles.use(sealed.path, false, async (file) => {
-        await file?.truncate(sealed.sizeBytes);
+        await there(file, sealed.path).truncate(sealed.sizeBytes);
         counters.syncs.seal += 1;
         await file?.sync();
       });
@@ -252,23 +299,27 @@ export class Flusher {
     this.#segments.begin(firstIndex);
   }
 
-  async #write(path: string, taken: Taken, isNew: boolean): Promise<void> {
+  /** False: the flushes before it failed, and so does this one. */
+  async #write(path: string, taken: Taken, isNew: boolean, syncTurn: () => Promise<boolean>): Promise<boolean> {
     const { handles, counters } = this.#context;
     try {
-      await handles.use(path, isNew, async (file) => {
-        const open = present(file, `${path} is gone while it is written`);
-        await open.write(taken.parts, taken.position);
+      const synced = await handles.use(path, isNew, async (file) => {
+        await there(file, path).write(taken.parts, taken.position);
+        if (!(await syncTurn())) return false;
         counters.syncs.flush += 1;
-        await open.sync();
+        await file?.sync();
+        return true;
       });
+      if (!synced) return false;
     } catch (error) {
       if (error instanceof NoRoomError && isNew) {
         this.#segments.abandonLast();
-        await handles.use(path, false, async (file) => await file?.truncate(0));
+        this.#abandoned.add(path);
       }
       throw error;
     }
     if (isNew) await this.#syncFolders();
+    return true;
   }
 
   async #syncFolders(): Promise<void> {
@@ -288,29 +339,72 @@ export class Flusher {
   }
 
   #failed(error: unknown): void {
-    if (error instanceof NoRoomError) this.#refusal = error;
-    else this.#context.failed(error instanceof Error ? error : new Error(String(error)));
+    if (error instanceof NoRoomError) {
+      this.#refusal = error;
+      return;
+    }
+    this.#broken = error instanceof Error ? error : new Error(String(error));
+    this.#context.failed(this.#broken);
   }
 
   /** After the last flush of those that had no room: what they left is cut off, and who waits is told. */
   #endRefusal(refusal: NoRoomError): void {
-    const active = this.#segments.active;
-    const cutBack = active
-      ? this.#context.handles.use(active.path, false, async (file) => {
-          await file?.truncate(active.sizeBytes);
-          this.#context.counters.syncs.other += 1;
-          await file?.sync();
-        })
-      : Promise.resolve();
-    cutBack
+    this.#cuttingBack ??= this.#cutBack()
       .then(() => {
         this.#refusal = undefined;
-        if (this.#refusesRound) this.#source.refused(refusal);
+        this.#cuttingBack = undefined;
+        const refusesRound = this.#refusesRound;
         this.#refusesRound = false;
+        if (refusesRound) this.#source.refused(refusal);
         this.#source.flushed();
       })
-      .catch((error: unknown) => this.#failed(error));
+      .catch((error: unknown) => {
+        this.#cuttingBack = undefined;
+        this.#failed(error);
+      });
   }
+
+  /** Synced, or what was refused could be back after a power cut. */
+  async #cutBack(): Promise<void> {
+    const { handles, counters } = this.#context;
+    const active = this.#segments.active;
+    const cuts = [...this.#abandoned].map((path) => ({ path, sizeBytes: 0 }));
+    for (const { path, sizeBytes } of active ? [...cuts, active] : cuts) {
+      await handles.use(path, false, async (file) => {
+        if (!file) return;
+        await file.truncate(sizeBytes);
+        counters.syncs.other += 1;
+        await file.sync();
+      });
+    }
+    this.#abandoned.clear();
+  }
+}
+
+/** A place among the flushes that may be on the disk at once. */
+class Slot {
+  readonly #slots: LogContext["flushSlots"];
+  #held = false;
+
+  constructor(slots: LogContext["flushSlots"]) {
+    this.#slots = slots;
+  }
+
+  async acquire(): Promise<void> {
+    await this.#slots.acquire();
+    this.#held = true;
+  }
+
+  release(): void {
+    if (this.#held) this.#slots.release();
+    this.#held = false;
+  }
+}
+
+/** The file of a segment that was begun. */
+function there(file: DiskFile | undefined, path: string): DiskFile {
+  if (!file) throw new DiskError(`${path} is gone, and batches are to be written to it`, "ENOENT");
+  return file;
 }
 
 interface Taken {
@@ -343,6 +437,7 @@ function* roundHeaders(round: DirectRound | undefined): Generator<{ view: DataVi
 }
 
 function describe(
+  startIndex: number,
   headers: readonly { view: DataView; header: Uint8Array }[],
   position: number,
   endPosition: number,
@@ -352,10 +447,14 @@ function describe(
 ): { index: IndexEntry[]; mark: Mark } {
   const index: IndexEntry[] = [];
   let at = position;
+  let expected = startIndex;
   for (const { view } of headers) {
+    const here = getU64(view, batchHeader.indexAt);
+    assert(here === expected, `batch ${here} of group ${log.group} is flushed where ${expected} is due`);
+    expected += 1;
     index.push({
       baseOffset: getU64(view, batchHeader.baseOffsetAt),
-      index: getU64(view, batchHeader.indexAt),
+      index: here,
       appendTimeMicros: getU64(view, batchHeader.appendTimeAt),
       position: at,
     });

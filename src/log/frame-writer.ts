@@ -115,7 +115,7 @@ export class FrameArena {
     return new FrameBuilder(this.#memory.subarray(start, start + Math.min(maxBytes, this.#frameMaxBytes)));
   }
 
-  /** Notes how long the frame begun last became. */
+  /** Notes how long the frame begun last became, once it is written. */
   end(bytes: number): void {
     const border = (Math.floor(this.#head / this.#capacity) + 1) * this.#capacity;
     if (this.#head + bytes <= border) return;

@@ -11,15 +11,16 @@ import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts"
 import { putU32 } from "../base/bytes.ts";
 import type { NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, TailraceError } from "../base/errors.ts";
-import { checkpointPayload, stampHeader } from "./batch-writer.ts";
+import { stampHeader } from "./batch-writer.ts";
 import type { LogContext } from "./context.ts";
-import { type DirectRound, Flusher } from "./flush.ts";
+import { type DirectRound, Flusher, type RoundLimit } from "./flush.ts";
 import { batchHeader, batchMaxBytes, digestBytes, RecordKind, voteBody } from "./format.ts";
 import type { FrameBuilder } from "./frame-writer.ts";
 import { writeVote } from "./group-state.ts";
 import type { Contributor } from "./journal.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
+import { Rolling } from "./rolling.ts";
 import type { Segments } from "./segments.ts";
 import type { AppendedBatch, GroupLog, LogPosition, LogReadRequest, NewBatch, SegmentLimits, Vote } from "./types.ts";
 
@@ -57,27 +58,24 @@ export class JournaledLog implements GroupLog, Contributor {
   #journaling: Pending[] = [];
   /** Stamped, in flushes that are on their way. */
   #flushing: Pending[] = [];
-  #rollLimits: SegmentLimits | undefined;
-  #checkpointState: ((index: number) => Uint8Array) | undefined;
-  /** Bytes, and append time of the first batch, of the segment that the next batch belongs to. */
-  #segmentBytes: number;
-  #segmentSinceMicros: number | undefined;
+  readonly #rolling: Rolling;
   readonly #durableListeners = new Set<() => void>();
   readonly #commitListeners = new Set<() => void>();
-  #ended: TailraceError | undefined;
+  /** Why it takes nothing more: it was removed, or its making was refused. */
+  #ended: Error | undefined;
 
   constructor(state: LogState, segments: Segments, context: LogContext) {
     this.state = state;
     this.segments = segments;
     this.#context = context;
     this.#flusher = new Flusher(state, segments, context, {
-      takeRound: (maxBytes, mayBegin) => this.#takeRound(maxBytes, mayBegin),
+      takeRound: (limit) => this.#takeRound(limit),
       nextIsCheckpoint: () => this.#nextIsCheckpoint(),
       flushed: () => this.#schedule(),
       refused: (error) => this.#refuseAll(error),
     });
     this.#reader = new LogReader(state, segments, context);
-    this.#segmentBytes = this.#bytesOfOpenSegment();
+    this.#rolling = new Rolling(state, segments, context.clock);
   }
 
   get group(): number {
@@ -109,8 +107,7 @@ export class JournaledLog implements GroupLog, Contributor {
   }
 
   rollBy(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void {
-    this.#rollLimits = limits;
-    this.#checkpointState = checkpointState;
+    this.#rolling.begin(limits, checkpointState);
   }
 
   append(batch: NewBatch): Promise<AppendedBatch> {
@@ -146,29 +143,43 @@ export class JournaledLog implements GroupLog, Contributor {
   }
 
   read(request: LogReadRequest): Promise<StoredBatch[]> {
-    return this.#reader.read(request);
+    return this.#reading(() => this.#reader.read(request));
   }
 
   findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }> {
-    return this.#reader.findTime(micros, belowIndex);
+    return this.#reading(() => this.#reader.findTime(micros, belowIndex));
   }
 
   async lastCheckpoint(): Promise<StoredBatch> {
-    const checkpoint = await this.#reader.lastCheckpoint();
-    this.#segmentSinceMicros ??= checkpoint.appendTimeMicros;
+    const checkpoint = await this.#reading(() => this.#reader.lastCheckpoint());
+    this.#rolling.read(checkpoint);
     return checkpoint;
   }
 
-  headers(index: number): AsyncIterable<BatchHeader> {
-    return this.#reader.headers(index);
+  async *headers(index: number): AsyncGenerator<BatchHeader> {
+    for (let next = index; ; ) {
+      const batches = await this.read({
+        from: { index: next },
+        belowIndex: Number.MAX_SAFE_INTEGER,
+        maxBytes: 1 << 20,
+      });
+      const last = batches.at(-1);
+      if (!last) return;
+      yield* batches;
+      next = last.index + 1;
+    }
   }
 
   /** Ends it: what waits and what comes is refused with `reason`. Resolves when nothing is on its way. */
   async end(reason: TailraceError): Promise<void> {
     this.#ended = reason;
-    this.#rejectAll(this.#gathered, reason);
-    while (this.#journaling.length > 0) await this.#context.journal.idle();
-    await this.#flusher.idle();
+    this.#rejectAll(this.#takeGathered(), reason);
+    await this.idle();
+  }
+
+  /** It was not removed after all: that was refused. */
+  goOn(): void {
+    this.#ended = undefined;
   }
 
   /** Moves the tail to segments. @throws {NoRoomError} */
@@ -176,20 +187,22 @@ export class JournaledLog implements GroupLog, Contributor {
     return this.#flusher.emptyTail();
   }
 
-  /** Waits until no append is on its way. */
+  /** Waits until no append and no flush is on its way. @throws {Error} None will end any more: the folder failed. */
   async idle(): Promise<void> {
-    while (this.#gathered.length + this.#journaling.length + this.#flusher.inFlight > 0) {
-      await this.#context.journal.idle();
+    while (this.#gathered.length + this.#journaling.length > 0 || this.#flusher.isBusy) {
       await this.#flusher.idle();
+      await this.#context.journal.idle();
+      const failure = this.#context.failure();
+      if (failure) throw failure;
     }
   }
 
   contribute(frame: FrameBuilder): boolean {
-    if (this.#flusher.holdsJournal) return true;
+    if (this.#flusher.holdsJournal || this.#gathered.length === 0) return true;
     // What was flushed without being journaled comes before what is journaled now: say so first.
     if (!this.#context.writeMark(this.group, frame)) return false;
     for (;;) {
-      if (this.#rollIsDue()) this.#gatherCheckpoint();
+      this.#gatherDueCheckpoint();
       const next = this.#gathered[0];
       if (!next) return true;
       if (!next.journaled && this.#isLargeRound()) return this.#journaling.length > 0 || this.#startDirectFlush();
@@ -218,24 +231,41 @@ export class JournaledLog implements GroupLog, Contributor {
       if (batch.begins) state.vote = batch.begins;
     }
     this.#durable(written);
-    if (state.tail.bytes >= this.#context.settings.tailMaxBytes && this.#flusher.inFlight === 0) this.#flushAside();
+    if (state.tail.bytes >= this.#context.settings.tailMaxBytes && !this.#flusher.isBusy) this.#flushAside();
     this.#schedule();
   }
 
   refused(error: NoRoomError): void {
     // A large round went its own way meanwhile: what waits now waits for that.
-    if (!this.#flusher.holdsJournal) this.#refuseAll(error);
+    if (this.#journaling.length > 0 || !this.#flusher.holdsJournal) this.#refuseAll(error);
   }
 
   #refuseAll(error: NoRoomError): void {
-    const refused = [...this.#journaling, ...this.#flushing, ...this.#gathered];
+    const refused = [...this.#journaling, ...this.#flushing, ...this.#takeGathered()];
     this.#journaling = [];
     this.#flushing = [];
     this.state.stamped = this.state.durable;
-    this.#segmentBytes = this.#bytesOfOpenSegment();
+    this.#rolling.takenBack();
+    // What it took now would be journaled for a group that the journal does not know, and lost at the next start.
+    if (refused.some(({ made }) => made !== undefined)) this.#ended = error;
+    this.#rejectAll(refused, error);
+  }
+
+  #takeGathered(): Pending[] {
+    const gathered = this.#gathered;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    this.#rejectAll(refused, error);
+    return gathered;
+  }
+
+  /** Of a log that was removed meanwhile a reader is told that, whatever happened to its files. */
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#ended) throw this.#ended;
+    try {
+      return await read();
+    } catch (error) {
+      throw this.#ended ?? error;
+    }
   }
 
   #refusal(bytes: number, frees: boolean): Error | undefined {
@@ -290,25 +320,16 @@ export class JournaledLog implements GroupLog, Contributor {
   }
 
   #nextIsCheckpoint(): boolean {
-    return this.#gathered[0]?.batch.kind === BatchKind.checkpoint || this.#rollIsDue();
+    this.#gatherDueCheckpoint();
+    return this.#gathered[0]?.batch.kind === BatchKind.checkpoint;
   }
 
-  /** Whether the next batch must be a checkpoint: the segment has its size or its age. */
-  #rollIsDue(): boolean {
-    const limits = this.#rollLimits;
-    if (!limits || this.#gathered.length === 0) return false;
-    if (this.#gathered[0]?.batch.kind === BatchKind.checkpoint) return false;
-    if (this.#segmentBytes >= limits.maxBytes) return true;
-    const since = this.#segmentSinceMicros;
-    return since !== undefined && this.#context.clock.nowMicros() - since >= limits.maxAgeMicros;
-  }
-
-  #gatherCheckpoint(): void {
-    const { stamped } = this.state;
-    const state = this.#checkpointState?.(stamped.index) ?? new Uint8Array(0);
-    const payload = checkpointPayload(stamped.term, stamped.digest, state);
-    const bytes = batchHeader.bytes + payload.length;
-    const batch: NewBatch = { kind: BatchKind.checkpoint, payload, recordCount: 0 };
+  /** Puts a checkpoint before what waits, if one is due. Once it is there it stays, whatever the clock says next. */
+  #gatherDueCheckpoint(): void {
+    const [first] = this.#gathered;
+    if (!first || first.batch.kind === BatchKind.checkpoint || !this.#rolling.isDue) return;
+    const batch = this.#rolling.checkpoint();
+    const bytes = batchHeader.bytes + batch.payload.length;
     const nobody = () => {};
     this.#gathered.unshift({
       batch,
@@ -378,26 +399,22 @@ export class JournaledLog implements GroupLog, Contributor {
       digest,
     };
     state.stamped = { index: stamped.index + 1, offset: nextOffset, appendTimeMicros, term, digest };
-    if (batch.kind === BatchKind.checkpoint) {
-      this.#segmentBytes = 0;
-      this.#segmentSinceMicros = appendTimeMicros;
-    }
-    this.#segmentBytes += pending.bytes;
+    this.#rolling.stamped({ kind: batch.kind, index: stamped.index, bytes: pending.bytes, appendTimeMicros });
     batch.stamped?.(stamped.index, appendTimeMicros);
   }
 
-  #takeRound(maxBytes: number, mayBegin: boolean): DirectRound | undefined {
+  #takeRound({ roomBytes, begins, alone }: RoundLimit): DirectRound | undefined {
     const round: Pending[] = [];
     const parts: Uint8Array[] = [];
     let bytes = 0;
     for (;;) {
-      if (this.#rollIsDue()) this.#gatherCheckpoint();
+      this.#gatherDueCheckpoint();
       const next = this.#gathered[0];
       // What must be journaled is never alone in a flush: a vote goes with it.
       if (!next || next.journaled) break;
-      const begins = next.batch.kind === BatchKind.checkpoint;
-      if (begins && !(mayBegin && round.length === 0)) break;
-      if (round.length > 0 && bytes + next.bytes > maxBytes) break;
+      // A segment begins where a checkpoint stands, and nowhere else.
+      if ((next.batch.kind === BatchKind.checkpoint) !== (begins && round.length === 0)) break;
+      if (bytes + next.bytes > roomBytes && !(alone && round.length === 0)) break;
       const header = new Uint8Array(batchHeader.bytes);
       this.#stamp(next, header, next.batch.payload);
       parts.push(header, next.batch.payload);
@@ -431,6 +448,7 @@ export class JournaledLog implements GroupLog, Contributor {
     };
     for (const listener of this.#durableListeners) listener();
     for (const pending of batches) {
+      if (pending.appended) this.#rolling.durable({ kind: pending.batch.kind, ...pending.appended });
       counters.gatheredBytes -= pending.bytes;
       counters.appendedBatches += 1;
       counters.appendedBytes += pending.bytes;
@@ -439,21 +457,9 @@ export class JournaledLog implements GroupLog, Contributor {
   }
 
   #rejectAll(refused: readonly Pending[], error: Error): void {
-    if (refused === this.#gathered) {
-      this.#gathered = [];
-      this.#gatheredBytes = 0;
-    }
     for (const pending of refused) {
       this.#context.counters.gatheredBytes -= pending.bytes;
       pending.reject(error);
     }
-  }
-
-  #bytesOfOpenSegment(): number {
-    const { tail } = this.state;
-    const from = tail.lastCheckpoint;
-    let bytes = from === undefined ? (this.segments.active?.sizeBytes ?? 0) : 0;
-    for (let index = from ?? tail.startIndex; index < tail.endIndex; index++) bytes += tail.entry(index).bytes;
-    return bytes;
   }
 }

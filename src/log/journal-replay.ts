@@ -20,8 +20,8 @@ export interface ReplayedGroup {
   readonly tail: Tail;
   /** Where what the journal knows ends: its tail, or its mark. */
   end: LogPosition;
-  /** Journaled batches that followed nothing. */
-  dropped: number;
+  /** Indexes of journaled batches that followed nothing; those below a mark were moved to segments from older files. */
+  strays: number[];
 }
 
 type PlacedRecord = FrameRecord & { ringPosition: number };
@@ -63,7 +63,7 @@ export class JournalReplay {
       mark,
       note: new Uint8Array(0),
     };
-    const group: ReplayedGroup = { logNumber: record.logNumber, state, tail, end: start, dropped: 0 };
+    const group: ReplayedGroup = { logNumber: record.logNumber, state, tail, end: start, strays: [] };
     this.groups.set(record.group, group);
     push(group, batch, record.ringPosition);
   }
@@ -74,7 +74,7 @@ export class JournalReplay {
     const known = this.groups.get(record.group);
     if (!known) {
       const tail = new Tail(state.mark.end.index);
-      this.groups.set(record.group, { logNumber: record.logNumber, state, tail, end: state.mark.end, dropped: 0 });
+      this.groups.set(record.group, { logNumber: record.logNumber, state, tail, end: state.mark.end, strays: [] });
       return;
     }
     known.state = state;
@@ -130,7 +130,7 @@ export class JournalReplay {
     }
     if (batch.index === group.end.index && digestFollows(batch, group.end.digest, this.#hash)) {
       push(group, batch, record.ringPosition);
-    } else group.dropped += 1;
+    } else group.strays.push(batch.index);
   }
 
   #batchIn(record: PlacedRecord): StoredBatch {
@@ -161,6 +161,7 @@ function marked(group: ReplayedGroup): void {
   const { end } = group.state.mark;
   if (end.index > group.tail.startIndex) group.tail.dropBefore(end.index);
   if (end.index >= group.end.index) group.end = end;
+  if (group.strays.length > 0) group.strays = group.strays.filter((index) => index >= end.index);
 }
 
 function notBuilt(what: string, record: PlacedRecord) {

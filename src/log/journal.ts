@@ -6,16 +6,13 @@
  * - Everything gathered while one sync runs shares the next.
  * @module
  */
-import { assert, present } from "../base/assert.ts";
 import { roundUp } from "../base/bytes.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import type { Clock } from "../host/clock.ts";
-import type { Disk, DiskFile } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { FrameKind, frameHeader } from "./format.ts";
 import { FrameArena, FrameBuilder } from "./frame-writer.ts";
-import type { LogSettings } from "./settings.ts";
-import type { SyncCounts } from "./types.ts";
+import { Ring, type RingContext, type RingFile, type RingState } from "./ring.ts";
 
 /** Who has something for the next frame. */
 export interface Contributor {
@@ -42,90 +39,49 @@ export interface JournalHost {
   marksWait(): boolean;
 }
 
-/** One file of the ring. */
-interface RingFile {
-  readonly slot: number;
-  readonly file: DiskFile;
-  /** Bytes from its start that are on disk, zeros or frames: only these are written. */
-  filledBytes: number;
-  /** Number of its first frame; 0: it is free. */
-  firstFrame: number;
-  /** Where it stands in the ring's life: bytes since the folder was opened, or below 0. */
-  lifePosition: number;
-  /** Reads that are on their way. */
-  readers: number;
-}
-
-/** What a start found of the ring. */
-export interface RingState {
-  readonly files: readonly { slot: number; file: DiskFile; filledBytes: number; firstFrame: number }[];
-  /** Slot and position of the next frame, and its number. */
-  readonly slot: number;
-  readonly head: number;
-  readonly nextNumber: number;
-  readonly freed: number;
-  readonly incarnation: number;
-}
-
 /** Whose journal it is, and on what it stands. */
-export interface JournalContext {
-  readonly folder: string;
+export interface JournalContext extends RingContext {
   readonly diskId: Uint8Array;
   readonly crcKey: number;
-  readonly disk: Disk;
   readonly clock: Clock;
   readonly hash: Hash;
-  readonly settings: LogSettings;
-  readonly syncs: SyncCounts;
   readonly host: JournalHost;
   /** Told once when a write or sync failed for good. */
   readonly failed: (error: Error) => void;
 }
 
-/** The ring and its head. */
+/** Writes frames to the ring. */
 export class Journal {
   readonly #context: JournalContext;
   readonly #arena: FrameArena;
-  readonly #files: RingFile[];
-  #current: RingFile;
-  #head: number;
+  readonly #ring: Ring;
   #nextNumber: number;
   #freed: number;
   readonly #incarnation: number;
   /** Who waits, first come first. */
   readonly #ready = new Set<Contributor>();
   #running: Promise<void> | undefined;
-  #filling: Promise<void> | undefined;
   #marksDue = false;
   #markTimer = false;
   #stopped = false;
+  #failure: Error | undefined;
   frames = 0;
   frameBytes = 0;
   timesEmptied = 0;
 
-  constructor(context: JournalContext, ring: RingState) {
+  constructor(context: JournalContext, found: RingState) {
     this.#context = context;
-    this.#files = ring.files.map((found) => ({
-      ...found,
-      lifePosition: found.slot === ring.slot ? 0 : -(found.slot + 1) * context.settings.journalFileBytes,
-      readers: 0,
-    }));
-    this.#current = present(
-      this.#files.find(({ slot }) => slot === ring.slot),
-      "the ring has no current file",
-    );
-    this.#head = ring.head;
-    this.#nextNumber = ring.nextNumber;
-    this.#freed = ring.freed;
-    this.#incarnation = ring.incarnation;
+    this.#ring = new Ring(context, found);
+    this.#nextNumber = found.nextNumber;
+    this.#freed = found.freed;
+    this.#incarnation = found.incarnation;
     const { arenaBytes, frameMaxBytes } = context.settings;
-    this.#arena = new FrameArena({ capacity: arenaBytes, frameMaxBytes, first: ring.head });
+    this.#arena = new FrameArena({ capacity: arenaBytes, frameMaxBytes, first: found.head });
   }
 
   /** Bytes of ring files that hold something that counts. */
   get usedBytes(): number {
-    const whole = this.#files.filter((file) => file.firstFrame > 0 && file !== this.#current).length;
-    return whole * this.#context.settings.journalFileBytes + this.#head;
+    return this.#ring.usedBytes;
   }
 
   /** Asks for a place in the next frame. Who asks within one turn of the event loop shares a frame. */
@@ -136,16 +92,14 @@ export class Journal {
 
   /** Writes what a start has to say, before anything else, at least one frame; it may use the room held back. */
   async open(contributor: Contributor): Promise<void> {
-    const { settings } = this.#context;
     for (let all = false; !all; ) {
-      const room = Math.floor((settings.journalFileBytes - this.#head) / frameHeader.border) * frameHeader.border;
-      const frame = room >= frameHeader.border ? this.#begin(room) : undefined;
+      const frame = this.#begin(0);
       all = frame ? contributor.contribute(frame) : false;
       if (!frame || (!all && frame.records === 0)) {
         await this.#nextFile();
         continue;
       }
-      await this.#write(frame, FrameKind.frame);
+      await this.#write(frame, 0);
       contributor.written();
     }
   }
@@ -163,53 +117,38 @@ export class Journal {
 
   /** Where in the ring a byte of the frame that was built last stands. */
   ringPosition(atInFrame: number): number {
-    return this.#current.slot * this.#context.settings.journalFileBytes + this.#head + atInFrame;
+    return this.#ring.position(atInFrame);
   }
 
   /** Bytes of the ring that are still in memory; the view is good until the next await. */
   bytesAt(ringPosition: number, length: number): Uint8Array | undefined {
-    const { file, position } = this.#locate(ringPosition);
+    const { file, position } = this.#ring.locate(ringPosition);
     return this.#arena.bytesAt(file.lifePosition + position, length);
   }
 
   /** Bytes of the ring: a copy, from memory or from the file. The caller's tail keeps the file from being used again. */
   async read(ringPosition: number, length: number): Promise<Uint8Array> {
-    const inMemory = this.bytesAt(ringPosition, length);
-    if (inMemory) return inMemory.slice();
-    const { file, position } = this.#locate(ringPosition);
-    const bytes = new Uint8Array(length);
-    file.readers += 1;
-    try {
-      await file.file.readRecent(bytes, position);
-    } finally {
-      file.readers -= 1;
-    }
-    return bytes;
+    return this.bytesAt(ringPosition, length)?.slice() ?? (await this.#ring.read(ringPosition, length));
   }
 
-  /** Waits until nothing is ready or on its way. */
+  /** Waits until nothing is ready or on its way. @throws {Error} The folder failed: it never will be. */
   async idle(): Promise<void> {
-    while (this.#running || this.#ready.size > 0) await (this.#running ?? Promise.resolve());
-    await this.#filling;
+    while (this.#running) await this.#running;
+    if (this.#failure) throw this.#failure;
   }
 
-  /** Writes the frame that says that the stop is clean, and closes the files. */
+  /** Writes the frame that says that the stop is clean. */
   async close(): Promise<void> {
     await this.idle();
     this.#stopped = true;
-    const { host, settings } = this.#context;
-    const bytes = roundUp(frameHeader.bytes + host.snapshotBytes(), frameHeader.border);
-    if (this.#head + bytes > settings.journalFileBytes) await this.#nextFile();
-    const frame = new FrameBuilder(new Uint8Array(bytes));
-    host.writeSnapshot(frame);
-    await this.#write(frame, FrameKind.clean);
-    await this.closeFiles();
+    if (this.#snapshotFrameBytes() > this.#ring.room(0)) await this.#nextFile();
+    await this.#ring.append(this.#snapshot(FrameKind.clean), 0);
   }
 
   /** Closes the files as they are. */
   async closeFiles(): Promise<void> {
     this.#stopped = true;
-    for (const { file } of this.#files) await file.close();
+    await this.#ring.close();
   }
 
   #kick(): void {
@@ -219,7 +158,8 @@ export class Journal {
       .then(() => this.#run())
       .catch((error: unknown) => {
         this.#stopped = true;
-        this.#context.failed(error instanceof Error ? error : new Error(String(error)));
+        this.#failure = error instanceof Error ? error : new Error(String(error));
+        this.#context.failed(this.#failure);
       })
       .finally(() => {
         this.#running = undefined;
@@ -247,10 +187,9 @@ export class Journal {
   /** Writes one frame of what is ready, or makes room for it. */
   async #writeReady(): Promise<void> {
     const { settings, host } = this.#context;
-    const end = settings.journalFileBytes - (this.#hasFreeFile() ? 0 : settings.heldBackBytes);
-    const room = Math.floor((end - this.#head) / frameHeader.border) * frameHeader.border;
-    if (room < frameHeader.border) return await this.#nextFile();
-    const frame = this.#begin(room);
+    // Room is held back in the last file, and any may be the last: another one needs room that may not be there.
+    const frame = this.#begin(this.#ring.freeFile ? 0 : settings.heldBackBytes);
+    if (!frame) return await this.#nextFile();
     const contributors = this.#gather(frame);
     host.writeMarks(frame);
     if (frame.records === 0) {
@@ -258,15 +197,17 @@ export class Journal {
       if (this.#ready.size > 0) await this.#nextFile();
       return;
     }
-    await this.#write(frame, FrameKind.frame);
+    await this.#write(frame, settings.heldBackBytes);
     for (const contributor of contributors) contributor.written();
     host.marksWritten();
     this.#marksDue = false;
-    this.#fillAhead();
   }
 
-  #begin(room: number): FrameBuilder {
-    return this.#arena.begin(this.#current.lifePosition + this.#head, room);
+  /** Begins a frame at the head; `undefined`: no room there. */
+  #begin(heldBackBytes: number): FrameBuilder | undefined {
+    const room = this.#ring.room(heldBackBytes);
+    if (room < frameHeader.border) return undefined;
+    return this.#arena.begin(this.#ring.current.lifePosition + this.#ring.head, room);
   }
 
   /** Lets everybody add, in order, until one has more than fits; gives those who added. */
@@ -282,131 +223,65 @@ export class Journal {
     return contributors;
   }
 
-  async #write(frame: FrameBuilder, kind: FrameKind): Promise<void> {
-    const { hash, diskId, crcKey, syncs } = this.#context;
-    const stamp = {
-      kind,
-      number: this.#nextNumber,
-      incarnation: this.#incarnation,
-      freed: this.#freed,
-      diskId,
-      crcKey,
-    };
-    const bytes = frame.finish(stamp, hash);
-    assert(this.#head + bytes.length <= this.#context.settings.journalFileBytes, "a frame reaches beyond its file");
-    await this.#fill(this.#current, this.#head + bytes.length);
-    await this.#current.file.write([bytes], this.#head);
-    syncs.journal += 1;
-    await this.#current.file.sync();
+  /** Writes a frame of the arena. */
+  async #write(frame: FrameBuilder, reserveBytes: number): Promise<void> {
+    const bytes = this.#finish(frame, FrameKind.frame);
+    await this.#ring.append(bytes, reserveBytes);
     this.#arena.end(bytes.length);
-    this.#head += bytes.length;
+    this.#count(bytes);
+  }
+
+  #count(frame: Uint8Array): void {
     this.#nextNumber += 1;
     this.frames += 1;
-    this.frameBytes += bytes.length;
+    this.frameBytes += frame.length;
   }
 
-  #hasFreeFile(): boolean {
-    return this.#files.length < this.#context.settings.journalFiles || this.#freeFile() !== undefined;
+  #finish(frame: FrameBuilder, kind: FrameKind): Uint8Array {
+    const { hash, diskId, crcKey } = this.#context;
+    const [number, incarnation, freed] = [this.#nextNumber, this.#incarnation, this.#freed];
+    return frame.finish({ kind, number, incarnation, freed, diskId, crcKey }, hash);
   }
 
-  #freeFile(): RingFile | undefined {
-    return this.#files.find((file) => file.firstFrame === 0 && file.readers === 0);
+  /** The state of every group, as a frame. */
+  #snapshot(kind: FrameKind): Uint8Array {
+    const frame = new FrameBuilder(new Uint8Array(this.#snapshotFrameBytes()));
+    this.#context.host.writeSnapshot(frame);
+    return this.#finish(frame, kind);
+  }
+
+  #snapshotFrameBytes(): number {
+    return roundUp(frameHeader.bytes + this.#context.host.snapshotBytes(), frameHeader.border);
   }
 
   /** Goes on in another file, which begins with a snapshot. */
   async #nextFile(): Promise<void> {
-    const { host, settings } = this.#context;
-    const next = this.#freeFile() ?? (await this.#makeFile()) ?? (await this.#empty());
-    const bytes = roundUp(frameHeader.bytes + host.snapshotBytes(), frameHeader.border);
-    await this.#fill(next, bytes);
-    next.lifePosition = this.#current.lifePosition + settings.journalFileBytes;
-    next.firstFrame = this.#nextNumber;
-    this.#current = next;
-    this.#head = 0;
-    const frame = new FrameBuilder(new Uint8Array(bytes));
-    host.writeSnapshot(frame);
-    await this.#write(frame, FrameKind.snapshot);
-  }
-
-  async #makeFile(): Promise<RingFile | undefined> {
-    const { folder, disk, settings, syncs } = this.#context;
-    const slot = this.#files.length;
-    if (slot >= settings.journalFiles) return undefined;
-    try {
-      const file = present(
-        await disk.open(`${folder}/${slot}`, { create: true }),
-        "a file that was to be made is missing",
-      );
-      const made: RingFile = { slot, file, filledBytes: 0, firstFrame: 0, lifePosition: 0, readers: 0 };
-      await this.#fill(made, frameHeader.border);
-      syncs.folder += 1;
-      await disk.syncFolder(folder);
-      this.#files.push(made);
-      return made;
-    } catch (error) {
-      // Without room for another file the ring does with those it has.
-      if (error instanceof NoRoomError && this.#files.length > 1) return undefined;
-      throw error;
-    }
+    const { heldBackBytes } = this.#context.settings;
+    const next =
+      this.#ring.freeFile ??
+      (await this.#ring.makeFile(this.#snapshotFrameBytes() + heldBackBytes)) ??
+      (await this.#empty());
+    const frame = this.#snapshot(FrameKind.snapshot);
+    await this.#ring.goOn(next, frame, this.#nextNumber);
+    this.#count(frame);
   }
 
   /** Moves all tails to segments, says so, and gives a file that is free by that. */
   async #empty(): Promise<RingFile> {
-    const { host, settings } = this.#context;
+    const { host } = this.#context;
     await host.flushAllTails();
-    this.#freed = this.#current.firstFrame - 1;
+    this.#freed = this.#ring.current.firstFrame - 1;
     for (let all = false; !all; ) {
-      const room = Math.floor((settings.journalFileBytes - this.#head) / frameHeader.border) * frameHeader.border;
-      if (room < frameHeader.border) throw new NoRoomError("the room that the journal holds back is used up");
-      const frame = this.#begin(room);
+      const frame = this.#begin(0);
+      if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
       all = host.writeMarks(frame);
-      await this.#write(frame, FrameKind.frame);
+      await this.#write(frame, 0);
       host.marksWritten();
     }
-    for (const file of this.#files) if (file !== this.#current) file.firstFrame = 0;
+    this.#ring.freeOthers();
     this.timesEmptied += 1;
-    const free = this.#freeFile();
-    if (!free) throw new NoRoomError("the journal has one file only, and no room for another");
-    return free;
-  }
-
-  /** Sees to it that a file's bytes below `end` are on disk: zeros, written in steps and synced before use. */
-  async #fill(file: RingFile, end: number): Promise<void> {
-    if (this.#filling) await this.#filling;
-    const { settings, syncs } = this.#context;
-    while (file.filledBytes < end) {
-      const step = Math.min(settings.journalFillBytes, settings.journalFileBytes - file.filledBytes);
-      await file.file.write([new Uint8Array(step)], file.filledBytes);
-      syncs.journalFill += 1;
-      await file.file.sync();
-      file.filledBytes += step;
-    }
-  }
-
-  /** Fills the next step before it is needed. */
-  #fillAhead(): void {
-    const { settings } = this.#context;
-    const file = this.#current;
-    if (this.#filling || this.#stopped || file.filledBytes >= settings.journalFileBytes) return;
-    if (file.filledBytes - this.#head > settings.journalFillBytes / 4) return;
-    const filling = this.#fill(file, file.filledBytes + 1)
-      .catch((error: unknown) => {
-        // Without room it is tried again when it is needed, and refused then.
-        if (!(error instanceof NoRoomError)) this.#context.failed(error as Error);
-      })
-      .finally(() => {
-        this.#filling = undefined;
-      });
-    this.#filling = filling;
-  }
-
-  #locate(ringPosition: number): { file: RingFile; position: number } {
-    const { journalFileBytes } = this.#context.settings;
-    const slot = Math.floor(ringPosition / journalFileBytes);
-    const file = present(
-      this.#files.find((candidate) => candidate.slot === slot),
-      `the ring has no file ${slot}`,
-    );
-    return { file, position: ringPosition - slot * journalFileBytes };
+    const { freeFile } = this.#ring;
+    if (!freeFile) throw new NoRoomError("the journal has one file only, and no room for another");
+    return freeFile;
   }
 }

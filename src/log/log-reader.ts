@@ -4,7 +4,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { BatchHeader, StoredBatch } from "../base/batch.ts";
+import type { StoredBatch } from "../base/batch.ts";
 import { BatchKind } from "../base/batch.ts";
 import { batchBytes, readBatch } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
@@ -12,8 +12,6 @@ import type { LogState } from "./log-state.ts";
 import { damagedAt } from "./segment.ts";
 import type { Segments, Wanted } from "./segments.ts";
 import type { LogReadRequest } from "./types.ts";
-
-const scanBytes = 1 << 20;
 
 /** Reading of one log. */
 export class LogReader {
@@ -38,6 +36,7 @@ export class LogReader {
       // A soft limit: only the first batch may pass it.
       const last = more.at(-1);
       if (!last) break;
+      this.#checkOrder(wanted, more);
       for (const batch of more) {
         if (batches.length > 0 && bytes + batchBytes(batch) > request.maxBytes) return batches;
         batches.push(batch);
@@ -63,47 +62,40 @@ export class LogReader {
 
   /** The newest checkpoint. */
   async lastCheckpoint(): Promise<StoredBatch> {
-    const inTail = this.#log.tail.lastCheckpoint;
-    const index = inTail ?? this.#segments.active?.firstIndex ?? this.#log.base.index;
+    const { tail, flushed, base } = this.#log;
+    // The segment that grows may begin with one that is not durable yet.
+    const index = tail.lastCheckpoint ?? Math.max(flushed.segment, base.index);
     const [checkpoint] = await this.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
     assert(checkpoint?.kind === BatchKind.checkpoint, `group ${this.#log.group} has no checkpoint at ${index}`);
     return checkpoint;
   }
 
-  /** Headers from `index` on. */
-  async *headers(index: number): AsyncGenerator<BatchHeader> {
-    for (let next = index; ; ) {
-      const batches = await this.read({
-        from: { index: next },
-        belowIndex: Number.MAX_SAFE_INTEGER,
-        maxBytes: scanBytes,
-      });
-      const last = batches.at(-1);
-      if (!last) return;
-      yield* batches;
-      next = last.index + 1;
-    }
-  }
-
   /** Some batches from the first one wanted on; none: there is none. */
   async #step(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
-    const { tail, flushed } = this.#log;
-    const tailOnly = wanted.key === "index" && wanted.value >= tail.startIndex;
-    if (!tailOnly && flushed.end.index > this.#log.base.index) {
-      const found = await this.#segments.read(wanted, limit);
-      if (found.length > 0) return found;
+    const { tail } = this.#log;
+    for (;;) {
+      const { startIndex } = tail;
+      const tailOnly = wanted.key === "index" && wanted.value >= startIndex;
+      if (!tailOnly && startIndex > this.#log.base.index) {
+        const found = await this.#segments.read(wanted, limit);
+        if (found.length > 0) return found;
+      }
+      // What is wanted may have moved to a segment while those were read: then it is there now.
+      if (tail.startIndex !== startIndex) continue;
+      const found = await this.#readTail(wanted, limit);
+      if (found) return found;
     }
-    return await this.#readTail(wanted, limit);
   }
 
-  async #readTail(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
+  /** `undefined`: what is wanted moved to a segment meanwhile. */
+  async #readTail(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[] | undefined> {
     const { tail, group } = this.#log;
     const { journal, hash } = this.#context;
     const batches: StoredBatch[] = [];
     let bytes = 0;
     for (let index = this.#firstInTail(wanted); index < Math.min(tail.endIndex, limit.belowIndex); index++) {
       // The tail may have moved to a segment while the batch before was read.
-      if (index < tail.startIndex) return batches.length > 0 ? batches : await this.#step(wanted, limit);
+      if (index < tail.startIndex) return batches.length > 0 ? batches : undefined;
       const entry = tail.entry(index);
       if (batches.length > 0 && bytes + entry.bytes > limit.maxBytes) return batches;
       const stored = await journal.read(entry.ringPosition, entry.bytes);
@@ -115,6 +107,17 @@ export class LogReader {
       if (bytes >= limit.maxBytes) break;
     }
     return batches;
+  }
+
+  /** A file that is gone, or another log's, is not to be read over. */
+  #checkOrder(wanted: Wanted, batches: readonly StoredBatch[]): void {
+    const { base, group } = this.#log;
+    const first = batches[0]?.index ?? 0;
+    let next = wanted.key === "index" ? Math.max(wanted.value, base.index) : first;
+    for (const { index } of batches) {
+      if (index !== next) throw damagedAt(`the file that holds batch ${next}`, 0, group);
+      next += 1;
+    }
   }
 
   #firstInTail(wanted: Wanted): number {

@@ -74,7 +74,7 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
   if (clean || !(hasFolder || state.placed || flushed)) {
     const segments = flushed ? await listSegments(disk, { folder, mark: state.mark }) : [];
     const log = finish(logStateOf(group, logNumber, known, tail), replayed);
-    return { found: { state: log, segments, moved: false, dropped: replayed.dropped }, ...noWork };
+    return { found: { state: log, segments, moved: false, dropped: strayed(log, replayed) }, ...noWork };
   }
   const journaled = async (index: number) => {
     if (index < tail.startIndex || index >= tail.endIndex) return undefined;
@@ -88,8 +88,14 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
   // What the segments have need not be in the tail; a tail that begins beyond them has lost what was between.
   if (moved) tail.dropBefore(recovered.mark.end.index);
   const { keptBytes, cutBytes, syncs, segments } = recovered;
-  const found = { state: finish(log, replayed), segments, moved, dropped: replayed.dropped };
+  finish(log, replayed);
+  const found = { state: log, segments, moved, dropped: strayed(log, replayed) };
   return { found, keptBytes, cutBytes, syncs };
+}
+
+/** How many journaled batches are in no log. */
+function strayed(log: LogState, { strays }: ReplayedGroup): number {
+  return strays.filter((index) => index >= log.durable.index).length;
 }
 
 const noWork = { keptBytes: 0, cutBytes: 0, syncs: 0 };

@@ -3,15 +3,16 @@
  * @module
  */
 import { present } from "../base/assert.ts";
-import { DataFolderError } from "../base/disk-errors.ts";
+import { allZero } from "../base/bytes.ts";
+import { DataFolderError, DiskError } from "../base/disk-errors.ts";
 import type { Disk } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import type { Random } from "../host/random.ts";
 import { type FolderId, makeId, readId, writeId } from "./folder-id.ts";
 import { FrameKind, frameHeader, idFile } from "./format.ts";
 import { FrameBuilder } from "./frame-writer.ts";
-import type { RingState } from "./journal.ts";
 import { JournalReplay } from "./journal-replay.ts";
+import type { RingState } from "./ring.ts";
 import { endOf, replay, scanRing, writeAgain } from "./ring-scan.ts";
 import { type LogOptions, type LogSettings, logSettings } from "./settings.ts";
 import type { SyncCounts } from "./types.ts";
@@ -72,6 +73,17 @@ async function createRing(around: RingSurroundings): Promise<OpenedRing> {
   return { id, ring, settings, replayed: new JournalReplay(hash), kind: "created" };
 }
 
+/** The folders above may have been made for this one, by this start or by one that was cut short. */
+async function syncNamesAbove(disk: Disk, path: string): Promise<void> {
+  for (let end = path.lastIndexOf("/"); end >= 0; end = path.lastIndexOf("/", end - 1)) {
+    await disk.syncFolder(path.slice(0, Math.max(end, 1))).catch((error: unknown) => {
+      // Where the system does not let us sync one, whoever made it has to see to it.
+      if (!(error instanceof DiskError && ["EACCES", "EPERM", "EINVAL"].includes(error.code ?? ""))) throw error;
+    });
+    if (end === 0) return;
+  }
+}
+
 /** The commit point of a first start: from now on the folder is one. */
 async function writeIdFile(around: RingSurroundings, id: FolderId): Promise<void> {
   const { disk, path, hash, syncs } = around;
@@ -81,6 +93,7 @@ async function writeIdFile(around: RingSurroundings, id: FolderId): Promise<void
   await draft.sync();
   await draft.close();
   await disk.syncFolder(path);
+  await syncNamesAbove(disk, path);
   await disk.rename(`${path}/id.new`, `${path}/id`);
   await disk.syncFolder(path);
   syncs.other += 1;
@@ -94,10 +107,12 @@ async function findRing(around: RingSurroundings, id: FolderId): Promise<OpenedR
   const { newest, runs } = scanned;
   const settings = logSettings(await fittedTo(disk, path, around.options, runs));
   const clean = newest.lastKind === FrameKind.clean;
-  if (!clean) {
-    await writeAgain(scanned);
-    syncs.other += 1;
-  }
+  // After a clean stop too: its frame may be in the page cache only.
+  await writeAgain(scanned);
+  // And so may the names of the id and of a journal file that was just made.
+  for (const folder of [path, place.folder]) await disk.syncFolder(folder);
+  syncs.other += 1;
+  syncs.folder += 2;
   const replayed = new JournalReplay(hash);
   for await (const { frame, records } of replay(place, scanned, settings.journalFileBytes)) {
     replayed.apply(frame, records);
@@ -124,15 +139,33 @@ async function refuseStrangers(disk: Disk, path: string): Promise<void> {
   const names = (await disk.list(path)) ?? [];
   const journal = (await disk.list(`${path}/journal`)) ?? [];
   const groups = (await disk.list(`${path}/groups`)) ?? [];
+  const isUsed = journal.includes("0") && (await isUsedJournal(disk, `${path}/journal/0`));
   const stranger =
     names.find((name) => !ours.has(name)) ??
     journal.filter((name) => name !== "0").map((name) => `journal/${name}`)[0] ??
-    groups.map((name) => `groups/${name}`)[0];
+    groups.map((name) => `groups/${name}`)[0] ??
+    (isUsed ? "a journal" : undefined);
   if (stranger === undefined) return;
   throw new DataFolderError(
     `${path} is no data folder of tailrace: it has ${stranger} in it, and no id file`,
     "Name an empty or a new folder, or restore the id file of this one",
   );
+}
+
+/** A first start writes one frame and zeros behind it, and has its id before it writes another. */
+async function isUsedJournal(disk: Disk, path: string): Promise<boolean> {
+  const file = await disk.open(path, { create: false });
+  if (!file) return false;
+  try {
+    const piece = new Uint8Array(mebibyte);
+    for (let at: number = frameHeader.border; ; at += piece.length) {
+      const read = await file.read(piece, at);
+      if (!allZero(piece.subarray(0, read))) return true;
+      if (read < piece.length) return false;
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** The ring takes at most 1/16 of the volume, at least 4 MiB; a ring that is there keeps the size of its files. */

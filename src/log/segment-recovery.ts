@@ -89,8 +89,18 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
       await file.close();
     }
   }
+  if (current.segment > mark.segment || mark.position === 0) syncs += await syncNames(disk, log, current);
   await removeBeyond(disk, folder, all, segments);
   return { mark: current, segments, keptBytes, cutBytes, syncs, damage: undefined };
+}
+
+/** A segment that was begun above the mark is in the folder; whether it is there on the disk too, nobody knows. */
+async function syncNames(disk: Disk, log: SegmentsToRecover, end: Mark): Promise<number> {
+  if (end.position === 0) return 0;
+  const group = log.folder.slice(0, log.folder.lastIndexOf("/"));
+  const folders = [log.folder, group, group.slice(0, group.lastIndexOf("/"))];
+  for (const folder of folders) await disk.syncFolder(folder);
+  return folders.length;
 }
 
 interface ReadOn {

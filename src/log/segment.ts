@@ -7,6 +7,7 @@
  * @module
  */
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
+import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { DiskFile } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
@@ -156,13 +157,17 @@ export class Segment {
     this.#indexChanged = false;
   }
 
-  /** Writes the index file: a cache, so without a sync. */
+  /** Writes the index file: a cache, so without a sync, and not at all where there is no room. */
   async writeIndexFile(): Promise<void> {
     const bytes = (await this.index()).toFile(this.group, this.firstIndex, this.#context.hash);
-    await this.#context.handles.use(this.#indexPath, true, async (file) => {
-      await file?.write([bytes], 0);
-      await file?.truncate(bytes.length);
-    });
+    try {
+      await this.#context.handles.use(this.#indexPath, true, async (file) => {
+        await file?.write([bytes], 0);
+        await file?.truncate(bytes.length);
+      });
+    } catch (error) {
+      if (!(error instanceof NoRoomError)) throw error;
+    }
     this.#indexChanged = false;
   }
 
@@ -212,6 +217,8 @@ export class Segment {
             at += batchBytes(header);
           }
         }
+        // The segment ends with a whole batch: what is left of it here is none.
+        if (at === 0) this.#damaged(position);
         position += at;
       }
     });

@@ -76,7 +76,7 @@ export class Segments {
 
   /** Reads on from the first batch wanted, to the end of the segment that holds it. */
   async read(from: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
-    for (let at = await this.#segmentBelow(from); at < this.#segments.length; at++) {
+    for (let at = await this.#segmentBelow(from); at < this.#begun; at++) {
       const segment = present(this.#segments[at], "a segment that was found is gone");
       const batches = await segment.read(from, from.wanted, limit);
       if (batches.length > 0 || segment.firstIndex >= limit.belowIndex) return batches;
@@ -89,10 +89,15 @@ export class Segments {
     if (this.active?.indexChanged) await this.active.writeIndexFile();
   }
 
+  /** How many have batches: the first ones of the last may still be on their way. */
+  get #begun(): number {
+    return this.#segments.length - (this.active?.sizeBytes === 0 ? 1 : 0);
+  }
+
   /** Number of the last segment whose first batch has a smaller key, else 0. */
   async #segmentBelow(from: Wanted): Promise<number> {
     let low = 0;
-    let high = this.#segments.length;
+    let high = this.#begun;
     while (low < high) {
       const middle = (low + high) >>> 1;
       const segment = present(this.#segments[middle], "a segment that was counted is gone");

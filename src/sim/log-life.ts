@@ -143,11 +143,11 @@ export class LogLife {
     const { disk, random, trace } = this.#world;
     if (!this.#process.isAlive) return;
     trace(`failed for good: ${error.message}`);
-    if (!(error instanceof DiskError)) {
+    const { syncFails, writeBackFails, copyOnWrite } = disk.faults;
+    if (!(error instanceof DiskError) || (syncFails + writeBackFails === 0 && !copyOnWrite)) {
       this.#fail(error);
       return;
     }
-    must(disk.faults.syncFails + disk.faults.writeBackFails > 0, `failed without a fault: ${error.message}`);
     await this.#sleep(random.skewed(0, 20));
     this.#die(random.chance(0.3));
   }
@@ -256,9 +256,11 @@ export class LogLife {
         disk.count("group removed");
       },
       (error: unknown) => {
+        if (error instanceof DiskError) return;
         must(isRefusal(error), `removing group ${group}: ${error}`);
         disk.count("removal refused");
         model.stage = "made";
+        this.#ended.delete(group);
       },
     );
     this.#spawn(done);
@@ -305,7 +307,8 @@ export class LogLife {
         must(log.durableEnd.index > appended.index, `append ${id} is answered before it is durable`);
       },
       (error: unknown) => {
-        must(isRefusal(error), `append ${id}: ${error}`);
+        // What comes after a failed sync is refused too: it was never taken.
+        must(isRefusal(error) || error instanceof DiskError, `append ${id}: ${error}`);
         trace(`append ${id} is refused: ${error}`);
         disk.count("append refused");
         settled();

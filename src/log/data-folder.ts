@@ -19,6 +19,7 @@ import { FlushSlots } from "./flush-slots.ts";
 import { FolderSyncs } from "./folder-syncs.ts";
 import { digestBytes, frameHeader, markBody, noteMaxBytes, RecordKind } from "./format.ts";
 import { type FrameBuilder, recordBytes } from "./frame-writer.ts";
+import { Freeing } from "./freeing.ts";
 import { JournaledLog } from "./group-log.ts";
 import { logBeginning, stateBytes, writeMark, writeState } from "./group-state.ts";
 import { IndexMemory } from "./index-memory.ts";
@@ -79,6 +80,7 @@ class OpenFolder implements DataFolder, JournalHost {
   readonly #context: LogContext;
   readonly #logs = new Map<number, JournaledLog>();
   readonly #rooms: RoomWatch;
+  readonly #freeing: Freeing;
   /** Groups whose mark moved since it was written. */
   readonly #marksWaiting = new Set<number>();
   /** Groups whose mark, or place, is in the frame that is on its way. */
@@ -109,6 +111,11 @@ class OpenFolder implements DataFolder, JournalHost {
       },
       ring.ring,
     );
+    this.#freeing = new Freeing({
+      ...{ journal: this.#journal, clock, settings, failed },
+      writeMark: (group, frame) => this.#writeMark(group, frame),
+      logs: () => this.#logs.values(),
+    });
     this.#rooms = new RoomWatch(disk, clock, path, settings.freeSpaceReserve, failed);
     this.#context = {
       ...{ disk, clock, hash, settings, counters, failed },
@@ -167,7 +174,7 @@ class OpenFolder implements DataFolder, JournalHost {
       frameBytes: this.#journal.frameBytes,
       ringBytesUsed: this.#journal.usedBytes,
       ringBytesMax: settings.journalFiles * settings.journalFileBytes,
-      ringEmptied: this.#journal.timesEmptied,
+      ringWaits: this.#journal.timesWaited,
     };
   }
 
@@ -236,8 +243,12 @@ class OpenFolder implements DataFolder, JournalHost {
     }
   }
 
-  async flushAllTails(): Promise<void> {
-    await Promise.all([...this.#logs.values()].map((log) => log.emptyTail()));
+  async emptyFile(slot: number): Promise<void> {
+    await this.#freeing.finish(slot);
+  }
+
+  frameWritten(): void {
+    this.#freeing.step();
   }
 
   writeMarks(frame: FrameBuilder): boolean {
@@ -342,6 +353,7 @@ class OpenFolder implements DataFolder, JournalHost {
   async #writeGone(log: JournaledLog): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#journal.submit({
+        urgent: true,
         contribute: (frame) => {
           if (!frame.fits(0)) return false;
           frame.add(RecordKind.gone, log.group, log.state.logNumber, 0);

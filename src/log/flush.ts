@@ -15,6 +15,7 @@ import type { LogContext } from "./context.ts";
 import { batchHeader, batchMaxBytes, digestBytes } from "./format.ts";
 import type { Mark } from "./group-state.ts";
 import type { LogState } from "./log-state.ts";
+import { readRing } from "./ring-reader.ts";
 import type { IndexEntry } from "./segment-index.ts";
 import type { Segments } from "./segments.ts";
 
@@ -260,13 +261,7 @@ export class Flusher {
     if (round) flush.tailEnd = index + round.batches;
 
     const tailBytes = new Uint8Array(bytes);
-    let at = 0;
-    const { journal } = this.#context;
-    for (const entry of entries) {
-      const inMemory = journal.bytesAt(entry.ringPosition, entry.bytes);
-      tailBytes.set(inMemory ?? (await journal.read(entry.ringPosition, entry.bytes)), at);
-      at += entry.bytes;
-    }
+    await readRing(this.#context.journal, entries, tailBytes);
     const parts = bytes > 0 ? [tailBytes, ...(round?.parts ?? [])] : (round?.parts ?? []);
     const headers = [...headersIn(tailBytes), ...roundHeaders(round)];
     return {

@@ -182,6 +182,11 @@ export class JournaledLog implements GroupLog, Contributor {
     this.#ended = undefined;
   }
 
+  /** Whether batches are on their way to a segment. */
+  get isFlushing(): boolean {
+    return this.#flusher.isBusy;
+  }
+
   /** Moves the tail to segments. @throws {NoRoomError} */
   emptyTail(): Promise<void> {
     return this.#flusher.emptyTail();

@@ -6,6 +6,7 @@
  * - Everything gathered while one sync runs shares the next.
  * @module
  */
+import { assert } from "../base/assert.ts";
 import { roundUp } from "../base/bytes.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import type { Clock } from "../host/clock.ts";
@@ -16,6 +17,8 @@ import { Ring, type RingContext, type RingFile, type RingState } from "./ring.ts
 
 /** Who has something for the next frame. */
 export interface Contributor {
+  /** Whether it may use the room held back for what frees room: deletions, control batches. */
+  readonly urgent?: boolean;
   /** Adds what it has, as far as it fits; true: nothing is left. Called again with the next frame otherwise. */
   contribute(frame: FrameBuilder): boolean;
   /** What it added last is durable. */
@@ -29,8 +32,10 @@ export interface JournalHost {
   /** Length of all groups' state records together. */
   snapshotBytes(): number;
   writeSnapshot(frame: FrameBuilder): void;
-  /** Moves all tails to segments. */
-  flushAllTails(): Promise<void>;
+  /** The ring is full: moves all tails that stand in a file to segments. @throws {NoRoomError} */
+  emptyFile(slot: number): Promise<void>;
+  /** A frame was written. */
+  frameWritten(): void;
   /** Adds marks that wait, those without which a file must not be used again first; false: one of these did not fit. */
   writeMarks(frame: FrameBuilder): boolean;
   marksWritten(): void;
@@ -60,6 +65,10 @@ export class Journal {
   readonly #incarnation: number;
   /** Who waits, first come first. */
   readonly #ready = new Set<Contributor>();
+  /** Who goes before them. */
+  readonly #readyFirst = new Set<Contributor>();
+  /** Called when somebody urgent comes while the oldest file is waited for. */
+  #urgentCame: (() => void) | undefined;
   #running: Promise<void> | undefined;
   #marksDue = false;
   #markTimer = false;
@@ -67,7 +76,8 @@ export class Journal {
   #failure: Error | undefined;
   frames = 0;
   frameBytes = 0;
-  timesEmptied = 0;
+  /** How often appends waited for the oldest file to be freed. */
+  timesWaited = 0;
 
   constructor(context: JournalContext, found: RingState) {
     this.#context = context;
@@ -87,7 +97,37 @@ export class Journal {
   /** Asks for a place in the next frame. Who asks within one turn of the event loop shares a frame. */
   submit(contributor: Contributor): void {
     this.#ready.add(contributor);
+    if (contributor.urgent) this.#urgentCame?.();
     this.#kick();
+  }
+
+  /** The same, before all others in the next frame. */
+  submitFirst(contributor: Contributor): void {
+    this.#readyFirst.add(contributor);
+    this.#kick();
+  }
+
+  /** The file that must be freed next; none while there is one file only, or while one that was freed is not used again. */
+  get oldestSlot(): number | undefined {
+    const [oldest, next] = this.#ring.live;
+    return oldest && next && next.firstFrame - 1 > this.#freed ? oldest.slot : undefined;
+  }
+
+  /** Bytes that frames can take before the oldest file is needed. */
+  get roomBytes(): number {
+    return this.#ring.roomBytes;
+  }
+
+  /** Number of the file that a ring position is in. */
+  slotOf(ringPosition: number): number {
+    return this.#ring.slotOf(ringPosition);
+  }
+
+  /** No tail is in the oldest file: it is used again once a frame that says so is synced. */
+  free(slot: number): void {
+    const [oldest, next] = this.#ring.live;
+    assert(oldest?.slot === slot && next !== undefined, `journal file ${slot} is not the oldest`);
+    this.#freed = next.firstFrame - 1;
   }
 
   /** Writes what a start has to say, before anything else, at least one frame; it may use the room held back. */
@@ -163,21 +203,27 @@ export class Journal {
       })
       .finally(() => {
         this.#running = undefined;
-        if (this.#ready.size > 0) this.#kick();
+        if (this.#isReady) this.#kick();
       });
   }
 
+  get #isReady(): boolean {
+    return this.#ready.size + this.#readyFirst.size > 0;
+  }
+
   async #run(): Promise<void> {
-    while (this.#ready.size > 0 || this.#marksDue) {
-      const before = [...this.#ready];
+    while (this.#isReady || this.#marksDue) {
+      const before = [...this.#readyFirst, ...this.#ready];
       try {
-        await this.#writeReady();
+        await this.#writeReady(before);
       } catch (error) {
         if (!(error instanceof NoRoomError)) throw error;
         this.#marksDue = false;
         this.#context.host.marksRefused();
+        if (await this.#writeUrgent(before)) continue;
         for (const contributor of before) {
           this.#ready.delete(contributor);
+          this.#readyFirst.delete(contributor);
           contributor.refused(error);
         }
       }
@@ -185,22 +231,35 @@ export class Journal {
   }
 
   /** Writes one frame of what is ready, or makes room for it. */
-  async #writeReady(): Promise<void> {
+  async #writeReady(ready: readonly Contributor[]): Promise<void> {
     const { settings, host } = this.#context;
     // Room is held back in the last file, and any may be the last: another one needs room that may not be there.
     const frame = this.#begin(this.#ring.freeFile ? 0 : settings.heldBackBytes);
     if (!frame) return await this.#nextFile();
-    const contributors = this.#gather(frame);
+    const contributors = this.#gather(frame, ready);
     host.writeMarks(frame);
     if (frame.records === 0) {
       this.#marksDue = false;
-      if (this.#ready.size > 0) await this.#nextFile();
+      if (this.#isReady) await this.#nextFile();
       return;
     }
     await this.#write(frame, settings.heldBackBytes);
     for (const contributor of contributors) contributor.written();
     host.marksWritten();
     this.#marksDue = false;
+    host.frameWritten();
+  }
+
+  /** With no room for others, what frees room goes into half of what is held back; false: that is used up, or none is. */
+  async #writeUrgent(ready: readonly Contributor[]): Promise<boolean> {
+    const urgent = ready.filter((contributor) => contributor.urgent);
+    const frame = urgent.length > 0 ? this.#begin(this.#context.settings.heldBackBytes / 2) : undefined;
+    if (!frame) return false;
+    const contributors = this.#gather(frame, urgent);
+    if (contributors.length === 0) return false;
+    await this.#write(frame, 0);
+    for (const contributor of contributors) contributor.written();
+    return true;
   }
 
   /** Begins a frame at the head; `undefined`: no room there. */
@@ -211,14 +270,15 @@ export class Journal {
   }
 
   /** Lets everybody add, in order, until one has more than fits; gives those who added. */
-  #gather(frame: FrameBuilder): Contributor[] {
+  #gather(frame: FrameBuilder, ready: readonly Contributor[]): Contributor[] {
     const contributors: Contributor[] = [];
-    for (const contributor of this.#ready) {
+    for (const contributor of ready) {
       const records = frame.records;
       const all = contributor.contribute(frame);
       if (frame.records > records) contributors.push(contributor);
       if (!all) break;
       this.#ready.delete(contributor);
+      this.#readyFirst.delete(contributor);
     }
     return contributors;
   }
@@ -226,7 +286,9 @@ export class Journal {
   /** Writes a frame of the arena. */
   async #write(frame: FrameBuilder, reserveBytes: number): Promise<void> {
     const bytes = this.#finish(frame, FrameKind.frame);
+    const freed = this.#freed;
     await this.#ring.append(bytes, reserveBytes);
+    this.#ring.release(freed);
     this.#arena.end(bytes.length);
     this.#count(bytes);
   }
@@ -260,17 +322,21 @@ export class Journal {
     const next =
       this.#ring.freeFile ??
       (await this.#ring.makeFile(this.#snapshotFrameBytes() + heldBackBytes)) ??
-      (await this.#empty());
+      (await this.#freeOldest());
     const frame = this.#snapshot(FrameKind.snapshot);
     await this.#ring.goOn(next, frame, this.#nextNumber);
     this.#count(frame);
   }
 
-  /** Moves all tails to segments, says so, and gives a file that is free by that. */
-  async #empty(): Promise<RingFile> {
+  /** Frees the oldest file at once, since it is needed: appends wait meanwhile. */
+  async #freeOldest(): Promise<RingFile> {
     const { host } = this.#context;
-    await host.flushAllTails();
-    this.#freed = this.#ring.current.firstFrame - 1;
+    const slot = this.oldestSlot;
+    if (slot !== undefined) {
+      this.timesWaited += 1;
+      await this.#writingUrgentMeanwhile(host.emptyFile(slot));
+      if (this.oldestSlot === slot) this.free(slot);
+    }
     for (let all = false; !all; ) {
       const frame = this.#begin(0);
       if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
@@ -278,10 +344,26 @@ export class Journal {
       await this.#write(frame, 0);
       host.marksWritten();
     }
-    this.#ring.freeOthers();
-    this.timesEmptied += 1;
     const { freeFile } = this.#ring;
     if (!freeFile) throw new NoRoomError("the journal has one file only, and no room for another");
     return freeFile;
+  }
+
+  /** What is urgent does not wait for a file to be emptied: a log may be flushed only when its cut is done. */
+  async #writingUrgentMeanwhile(emptied: Promise<void>): Promise<void> {
+    let over = false;
+    const end = emptied.finally(() => {
+      over = true;
+    });
+    end.catch(() => {});
+    while (!over) {
+      if (await this.#writeUrgent([...this.#ready])) continue;
+      const came = new Promise<void>((resolve) => {
+        this.#urgentCame = resolve;
+      });
+      await Promise.race([end, came]);
+    }
+    this.#urgentCame = undefined;
+    await end;
   }
 }

@@ -98,9 +98,30 @@ export class Ring {
     return this.#files.find((file) => file.firstFrame === 0);
   }
 
-  /** All files but the current one are free. */
-  freeOthers(): void {
-    for (const file of this.#files) if (file !== this.#current) file.firstFrame = 0;
+  /** Files that hold something that counts, oldest first. */
+  get live(): readonly RingFile[] {
+    return this.#files.filter(({ firstFrame }) => firstFrame > 0).sort((a, b) => a.firstFrame - b.firstFrame);
+  }
+
+  /** Files with nothing above `freed`, which a synced frame says, may be used again. */
+  release(freed: number): void {
+    this.live.forEach((file, i, live) => {
+      const next = live[i + 1];
+      if (next && next.firstFrame - 1 <= freed) file.firstFrame = 0;
+    });
+  }
+
+  /** Bytes that frames can take before the oldest file is needed. */
+  get roomBytes(): number {
+    const { journalFiles, journalFileBytes, heldBackBytes } = this.#context.settings;
+    const unmade = Math.max(journalFiles - this.#files.length, 0);
+    const free = unmade + this.#files.filter(({ firstFrame }) => firstFrame === 0).length;
+    return (free + 1) * journalFileBytes - this.#head - heldBackBytes;
+  }
+
+  /** Number of the file that a ring position is in. */
+  slotOf(ringPosition: number): number {
+    return Math.floor(ringPosition / this.#context.settings.journalFileBytes);
   }
 
   /** Where in the ring a byte of the frame that is built at the head stands. */
@@ -111,7 +132,7 @@ export class Ring {
   /** The file that a ring position is in, and the position there. */
   locate(ringPosition: number): { file: RingFile; position: number } {
     const { journalFileBytes } = this.#context.settings;
-    const slot = Math.floor(ringPosition / journalFileBytes);
+    const slot = this.slotOf(ringPosition);
     const file = present(
       this.#files.find((candidate) => candidate.slot === slot),
       `the ring has no file ${slot}`,

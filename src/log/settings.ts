@@ -18,6 +18,8 @@ export interface LogSettings {
   readonly flushBytes: number;
   /** A tail of this or more is moved to its segment in the background. */
   readonly tailMaxBytes: number;
+  /** A tail below this is carried to the journal's head rather than flushed, when its file is needed again. */
+  readonly carryMaxBytes: number;
   /** Memory for the newest frames. */
   readonly arenaBytes: number;
   /** Marks are written after this at the latest. */
@@ -54,6 +56,7 @@ export function logSettings(options: LogOptions = {}): LogSettings {
     frameMaxBytes,
     heldBackBytes: Math.min(mebibyte, journalFileBytes / 8),
     flushBytes: Math.min(mebibyte / 4, journalFileBytes / 16),
+    carryMaxBytes: options.carryMaxBytes ?? 4096,
     tailMaxBytes: options.tailMaxBytes ?? 2 * mebibyte,
     arenaBytes: Math.max(options.arenaBytes ?? 32 * mebibyte, 4 * frameMaxBytes),
     markDelayMs: options.markDelayMs ?? 100,

@@ -179,7 +179,8 @@ export interface LogMetrics {
   readonly tailBytes: number;
   readonly ringBytesUsed: number;
   readonly ringBytesMax: number;
-  readonly ringEmptied: number;
+  /** How often appends waited until the ring's oldest file was free. */
+  readonly ringWaits: number;
 }
 
 /** All logs of one node, with the journal that they share. */

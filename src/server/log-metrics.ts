@@ -49,9 +49,9 @@ export function registerLogMetrics(
   counter("tailrace_journal_frames_total", "Frames written to the journal", () => log().frames);
   counter("tailrace_journal_frame_bytes_total", "Bytes of the frames written to the journal", () => log().frameBytes);
   counter(
-    "tailrace_journal_emptied_total",
-    "Times that the journal's ring was full and was emptied",
-    () => log().ringEmptied,
+    "tailrace_journal_waits_total",
+    "Times that appends waited until the oldest file of the ring was free",
+    () => log().ringWaits,
   );
   gauge(
     "tailrace_journal_used_bytes",

@@ -1,0 +1,151 @@
+/**
+ * Frees the oldest file of the ring before it is needed: moves the tails that stand in it elsewhere.
+ * - Largest first, to segments, two at a time, paced by the room that is left: an append beside it hardly waits.
+ * - Tails that are small are carried instead: copied, whole and in order, into a frame at the journal's head. A part of a
+ *   tail would be dropped by recovery, since what follows it would follow nothing.
+ * @module
+ */
+import { NoRoomError } from "../base/disk-errors.ts";
+import type { Clock } from "../host/clock.ts";
+import { Carrier, type MarkWriter } from "./carrier.ts";
+import type { JournaledLog } from "./group-log.ts";
+import type { Journal } from "./journal.ts";
+import type { LogSettings } from "./settings.ts";
+
+/** What freeing works on. */
+export interface FreeingContext {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly settings: LogSettings;
+  readonly writeMark: MarkWriter;
+  logs(): Iterable<JournaledLog>;
+  failed(error: Error): void;
+}
+
+/** One file that is being freed. */
+interface Round {
+  readonly slot: number;
+  /** Largest first. */
+  readonly toFlush: JournaledLog[];
+  readonly carrier: Carrier;
+  /** Bytes of the tails to flush, in all and not begun yet. */
+  readonly allBytes: number;
+  leftBytes: number;
+  running: number;
+  carrying: boolean;
+  /** Room of the ring when it began. */
+  readonly roomBytes: number;
+}
+
+const flushesAtOnce = 2;
+/** It is done when this part of the room that was left at its beginning is used. */
+const doneBy = 0.7;
+const retryMs = 1000;
+
+/** The freeing of one folder's ring. */
+export class Freeing {
+  readonly #context: FreeingContext;
+  #round: Round | undefined;
+  #retryAtMs = 0;
+
+  constructor(context: FreeingContext) {
+    this.#context = context;
+  }
+
+  /** A frame was written: begins a round from half the ring on, or goes on with one as far as the pace asks. */
+  step(): void {
+    const { journal, settings, clock } = this.#context;
+    if (!this.#round) {
+      const slot = journal.oldestSlot;
+      const half = (settings.journalFiles * settings.journalFileBytes) / 2;
+      if (slot === undefined || journal.usedBytes < half || clock.monotonicMs() < this.#retryAtMs) return;
+      this.#round = this.#begin(slot);
+    }
+    this.#go(this.#round);
+  }
+
+  /** The oldest file is needed now: moves all tails in it to segments. @throws {NoRoomError} */
+  async finish(slot: number): Promise<void> {
+    for (let pinned = this.#pinning(slot); pinned.length > 0; pinned = this.#pinning(slot)) {
+      await Promise.all(pinned.map((log) => log.emptyTail()));
+    }
+  }
+
+  #begin(slot: number): Round {
+    const { journal, settings, writeMark } = this.#context;
+    const pinning = this.#pinning(slot).sort((a, b) => b.state.tail.bytes - a.state.tail.bytes);
+    const carried: JournaledLog[] = [];
+    let carriedBytes = 0;
+    for (let last = pinning.at(-1); last; last = pinning.at(-1)) {
+      const { bytes } = last.state.tail;
+      if (bytes >= settings.carryMaxBytes || carriedBytes + bytes > settings.journalFileBytes / 8) break;
+      carried.push(last);
+      carriedBytes += bytes;
+      pinning.pop();
+    }
+    const allBytes = pinning.reduce((sum, log) => sum + log.state.tail.bytes, 0);
+    return {
+      slot,
+      toFlush: pinning,
+      carrier: new Carrier(carried, slot, journal, writeMark),
+      allBytes,
+      leftBytes: allBytes,
+      running: 0,
+      carrying: false,
+      roomBytes: Math.max(journal.roomBytes, 1),
+    };
+  }
+
+  #go(round: Round): void {
+    const { journal } = this.#context;
+    const usedPart = 1 - journal.roomBytes / round.roomBytes;
+    const dueBytes = round.allBytes * Math.min(usedPart / doneBy, 1);
+    while (round.running < flushesAtOnce && round.allBytes - round.leftBytes <= dueBytes) {
+      const log = round.toFlush.shift();
+      if (!log) break;
+      round.leftBytes -= Math.min(log.state.tail.bytes, round.leftBytes);
+      round.running += 1;
+      log
+        .emptyTail()
+        .then(() => {
+          round.running -= 1;
+          if (this.#round === round) this.#go(round);
+        })
+        .catch((error: unknown) => this.#stopped(error));
+    }
+    if (round.toFlush.length === 0 && round.running === 0 && !round.carrying) {
+      round.carrying = true;
+      round.carrier
+        .carry()
+        .then(() => this.#end(round))
+        .catch((error: unknown) => this.#stopped(error));
+    }
+  }
+
+  #end(round: Round): void {
+    if (this.#round !== round) return;
+    this.#round = undefined;
+    // Who was flushing when it was to be carried, or grew meanwhile, is for the next round.
+    if (this.#pinning(round.slot).length === 0) this.#context.journal.free(round.slot);
+    this.step();
+  }
+
+  #stopped(error: unknown): void {
+    this.#round = undefined;
+    // No room in segments loses nothing: the tails stay where they are, and this is tried again.
+    this.#retryAtMs = this.#context.clock.monotonicMs() + retryMs;
+    if (!(error instanceof NoRoomError))
+      this.#context.failed(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** Logs whose tail begins in a file. Tails are in the order of the ring, so others have nothing there. */
+  #pinning(slot: number): JournaledLog[] {
+    const { journal } = this.#context;
+    const pinning: JournaledLog[] = [];
+    for (const log of this.#context.logs()) {
+      const { tail } = log.state;
+      if (tail.count > 0 && journal.slotOf(tail.entry(tail.startIndex).ringPosition) === slot) pinning.push(log);
+    }
+    return pinning;
+  }
+}

@@ -2,6 +2,7 @@
  * Reads batches from bytes that may be anything: a torn write, another log's, a newer version's.
  * @module
  */
+import { present } from "../base/assert.ts";
 import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
 import { getU64, viewOf } from "../base/bytes.ts";
 import { DataFolderError } from "../base/disk-errors.ts";
@@ -19,18 +20,14 @@ export function readHeader(bytes: Uint8Array, group: number, hash: Hash): BatchH
   const view = viewOf(bytes);
   if (view.getUint16(at.magicAt, true) !== at.magic) return undefined;
   if (view.getUint32(at.crcAt, true) !== hash.crc32(bytes.subarray(at.magicAt, at.bytes))) return undefined;
-  const kind = kinds.find((known) => known === view.getUint8(at.kindAt));
-  const flags = view.getUint16(at.flagsAt, true);
-  if (view.getUint8(at.versionAt) !== formatVersion || kind === undefined || (flags & at.flagsToKnow) !== 0) {
-    throw newerVersion(`a batch of version ${view.getUint8(at.versionAt)}, kind ${view.getUint8(at.kindAt)}`);
-  }
+  if (getU64(view, at.groupAt) !== group) return undefined;
   const payloadBytes = view.getUint32(at.payloadBytesAt, true);
   const recordCount = view.getUint32(at.recordsAt, true);
   const header: BatchHeader = {
-    kind,
+    kind: knownKind(view, recordCount),
     codec: view.getUint8(at.codecAt),
     payloadBytes,
-    group: getU64(view, at.groupAt),
+    group,
     index: getU64(view, at.indexAt),
     baseOffset: getU64(view, at.baseOffsetAt),
     recordCount,
@@ -39,12 +36,25 @@ export function readHeader(bytes: Uint8Array, group: number, hash: Hash): BatchH
     digest: bytes.subarray(at.digestAt, at.bytes),
   };
   const sound =
-    header.group === group &&
-    view.getUint8(at.paddingAt) === 0 &&
-    view.getUint32(at.offsetSpanAt, true) === recordCount &&
     at.bytes + payloadBytes <= batchMaxBytes &&
     [header.index, header.baseOffset + recordCount, header.term, header.appendTimeMicros].every(Number.isSafeInteger);
   return sound ? header : undefined;
+}
+
+/** The kind of a batch whose checksum is right. @throws {DataFolderError} Something in it is not of this version. */
+function knownKind(view: DataView, recordCount: number): BatchKind {
+  const kind = kinds.find((known) => known === view.getUint8(at.kindAt));
+  const odd: [name: string, value: number, isKnown: boolean][] = [
+    ["version", view.getUint8(at.versionAt), view.getUint8(at.versionAt) === formatVersion],
+    ["kind", view.getUint8(at.kindAt), kind !== undefined],
+    ["codec", view.getUint8(at.codecAt), view.getUint8(at.codecAt) === 0],
+    ["padding", view.getUint8(at.paddingAt), view.getUint8(at.paddingAt) === 0],
+    ["flags", view.getUint16(at.flagsAt, true), (view.getUint16(at.flagsAt, true) & at.flagsToKnow) === 0],
+    ["offset span", view.getUint32(at.offsetSpanAt, true), view.getUint32(at.offsetSpanAt, true) === recordCount],
+  ];
+  const first = odd.find(([, , isKnown]) => !isKnown);
+  if (first) throw newerVersion(`A batch with ${first[0]} ${first[1]}`);
+  return present(kind, "a batch's kind is known and is not");
 }
 
 /** The whole batch at the start of `bytes`, both checksums right; `undefined`: none stands there. */

@@ -114,8 +114,7 @@ export class Carrier implements Contributor {
     const { group, logNumber, tail } = log.state;
     const ringPositions: number[] = [];
     for (const batch of batches) {
-      const at = frame.add(RecordKind.batch, group, logNumber, batch.length);
-      frame.bytes[at - recordHeader.bytes + recordHeader.flagsAt] = recordHeader.carried;
+      const at = frame.add(RecordKind.batch, group, logNumber, batch.length, recordHeader.carried);
       frame.bytes.set(batch, at);
       ringPositions.push(this.#journal.ringPosition(at));
     }

@@ -1,5 +1,4 @@
 import type { Clock } from "../host/clock.ts";
-import type { Disk } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import type { FileHandles } from "./file-handles.ts";
 import type { FlushSlots } from "./flush-slots.ts";
@@ -24,7 +23,6 @@ export interface LogCounters {
 
 /** What all logs of a folder share. */
 export interface LogContext extends SegmentContext {
-  readonly disk: Disk;
   readonly clock: Clock;
   readonly hash: Hash;
   readonly settings: LogSettings;
@@ -39,6 +37,8 @@ export interface LogContext extends SegmentContext {
   refusal(frees: boolean): Error | undefined;
   /** A log's mark moved and waits for a frame. */
   markWaits(group: number): void;
+  /** A log's mark that waits is true no more. */
+  dropMark(group: number): void;
   /** Adds a log's mark to a frame if it waits; false: it does not fit. It must come before batches that follow it. */
   writeMark(group: number, frame: FrameBuilder): boolean;
   /** A write or sync failed for good. */

@@ -24,7 +24,7 @@ import { JournaledLog } from "./group-log.ts";
 import { logBeginning, stateBytes, writeMark, writeState } from "./group-state.ts";
 import { IndexMemory } from "./index-memory.ts";
 import { Journal, type JournalHost } from "./journal.ts";
-import { groupStateOf, isPlaced, type LogState, logStateOf } from "./log-state.ts";
+import { groupStateOf, isPlaced, type LogState, logStateOf, markOf } from "./log-state.ts";
 import { type FoundLog, recoverLogs } from "./recovery.ts";
 import { type OpenedRing, openRing } from "./ring-open.ts";
 import { RoomWatch } from "./room-watch.ts";
@@ -135,6 +135,10 @@ class OpenFolder implements DataFolder, JournalHost {
         this.#journal.markSoon();
       },
       writeMark: (group, frame) => this.#writeMark(group, frame),
+      dropMark: (group) => {
+        this.#marksWaiting.delete(group);
+        this.#marksInFrame = this.#marksInFrame.filter((waiting) => waiting !== group);
+      },
     };
     this.report = {
       ...{ kind: ring.kind, groups: 0, tailBatches: 0, keptBytes: 0, cutBytes: 0, droppedBatches: 0 },
@@ -194,7 +198,7 @@ class OpenFolder implements DataFolder, JournalHost {
     const base = { index: 0, offset: group.startOffset };
     const groupState = {
       ...{ vote: { term: 0 }, life: 0, floor: { term: 0, index: 0 }, base, placed: false, mark },
-      ...{ endIndex: 0, note: group.note },
+      ...{ end: start, note: group.note, openCut: undefined },
     };
     this.#checkSnapshotRoom(recordBytes(stateBytes(groupState)));
     const state = logStateOf(group.group, firstLogNumber, groupState, new Tail(0));
@@ -231,7 +235,9 @@ class OpenFolder implements DataFolder, JournalHost {
   }
 
   snapshotBytes(): number {
-    return this.#snapshotBytes;
+    let bytes = 0;
+    for (const { state } of this.#logs.values()) bytes += recordBytes(stateBytes(groupStateOf(state)));
+    return bytes;
   }
 
   writeSnapshot(frame: FrameBuilder): void {
@@ -293,7 +299,7 @@ class OpenFolder implements DataFolder, JournalHost {
     if (state) {
       if (!frame.fits(markBody.bytes)) return false;
       const at = frame.add(RecordKind.mark, group, state.logNumber, markBody.bytes);
-      writeMark(frame.bytes, at, { ...state.flushed, commitIndex: state.commit.index });
+      writeMark(frame.bytes, at, markOf(state));
     }
     this.#marksWaiting.delete(group);
     this.#marksInFrame.push(group);
@@ -442,6 +448,7 @@ function isMade(state: LogState): boolean {
 /** What the first frame after a start says: where logs end now, and where something was dropped. */
 class StartRecords {
   readonly #logs: FoundLog[];
+  readonly #said: FoundLog[] = [];
   readonly #all: boolean;
 
   constructor(logs: readonly FoundLog[], all: boolean) {
@@ -453,21 +460,25 @@ class StartRecords {
     if (!this.#all) return true;
     for (let found = this.#logs[0]; found; found = this.#logs[0]) {
       const { state, dropped } = found;
-      if (!frame.fits(markBody.bytes, markBody.bytes)) return false;
-      const mark = { ...state.flushed, commitIndex: state.commit.index };
+      if (!frame.fits(markBody.bytes, markBody.bytes, 0)) return false;
+      const mark = markOf(state);
       if (found.moved) {
         writeMark(frame.bytes, frame.add(RecordKind.mark, state.group, state.logNumber, markBody.bytes), mark);
       }
+      if (state.openCut) frame.add(RecordKind.cutDone, state.group, state.logNumber, 0);
       if (dropped > 0) {
         const at = frame.add(RecordKind.cut, state.group, state.logNumber, markBody.bytes);
         writeMark(frame.bytes, at, { ...mark, end: state.durable });
       }
       this.#logs.shift();
+      this.#said.push(found);
     }
     return true;
   }
 
-  written(): void {}
+  written(): void {
+    for (const { state } of this.#said) state.openCut = undefined;
+  }
 
   refused(error: NoRoomError): void {
     throw error;

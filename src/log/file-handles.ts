@@ -43,6 +43,12 @@ export class FileHandles {
     }
   }
 
+  /** Closes a file, when those who use it are done. */
+  async close(path: string): Promise<void> {
+    const entry = this.#entries.get(path);
+    if (entry) await this.#close(entry);
+  }
+
   /** Closes all files below a folder, when those who use them are done. */
   async closeBelow(folder: string): Promise<void> {
     for (const [path, entry] of [...this.#entries]) {

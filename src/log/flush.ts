@@ -88,6 +88,8 @@ export class Flusher {
   readonly #abandoned = new Set<string>();
   /** What was refused is being cut off. */
   #cuttingBack: Promise<void> | undefined;
+  /** While the log is changed otherwise no flush begins. */
+  #held: Promise<unknown> | undefined;
   /** A write or sync failed for good: nothing counts any more. */
   #broken: Error | undefined;
   #foldersMade = false;
@@ -141,6 +143,18 @@ export class Flusher {
     else this.#source.flushed();
   }
 
+  /** Runs a change of the log; nothing is on its way, and flushes that are asked for begin when it is over. */
+  async hold(change: () => Promise<void>): Promise<void> {
+    assert(!this.isBusy && !this.#held, `group ${this.#log.group} is changed while it is flushed`);
+    const held = change();
+    this.#held = held.catch(() => {});
+    try {
+      await held;
+    } finally {
+      this.#held = undefined;
+    }
+  }
+
   /** Flushes until nothing of the tail is left. @throws {NoRoomError} @throws {Error} The disk failed. */
   async emptyTail(): Promise<void> {
     const end = this.#log.tail.endIndex;
@@ -166,6 +180,7 @@ export class Flusher {
   }
 
   async #run(flush: Flush, before: readonly Flush[], isTaken: () => void): Promise<void> {
+    while (this.#held) await this.#held;
     const slot = await this.#takeTurn(before);
     try {
       if (this.#isStopped) return;
@@ -178,7 +193,7 @@ export class Flusher {
       if (!(await this.#write(segment.path, taken, flush.begins, () => this.#syncTurn(before, slot)))) return;
       segment.grow(taken.index, flush.endPosition);
       this.#count(taken);
-      this.#log.flushed = { ...taken.mark, commitIndex: this.#log.commit.index };
+      this.#log.flushed = taken.mark;
       this.#log.tail.dropBefore(taken.mark.end.index);
       taken.round?.written();
       this.#context.markWaits(this.#log.group);
@@ -465,5 +480,5 @@ function describe(
     digest: last.header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes),
   };
   const segment = flush.begins || !active ? first.index : active.firstIndex;
-  return { index, mark: { end, segment, position: endPosition, commitIndex: log.commit.index } };
+  return { index, mark: { end, segment, position: endPosition, commitIndex: log.flushed.commitIndex } };
 }

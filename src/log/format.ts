@@ -53,6 +53,8 @@ export const frameHeader = {
   lengthAt: 8,
   versionAt: 12,
   kindAt: 13,
+  /** u16: how many files the ring has. */
+  filesAt: 14,
   numberAt: 16,
   incarnationAt: 24,
   freedAt: 32,
@@ -78,6 +80,8 @@ export const recordHeader = {
   groupAt: 8,
   /** Flag: a copy of a batch that an older frame holds. */
   carried: 1,
+  /** Flag of a cut: it goes into the segments, so their files must follow. */
+  cutsSegments: 2,
 } as const;
 
 /** Kinds of records within a frame. */
@@ -115,25 +119,39 @@ export const markBody = {
   digestAt: 56,
 } as const;
 
+/** Body of a base record: the first batch that is kept, and its offset. */
+export const baseBody = { bytes: 16, indexAt: 0, offsetAt: 8 } as const;
+
+/** Body of a log record: where the new log ends, as in a mark, and its base. The record's log number is the new one. */
+export const logBody = { bytes: 104, markAt: 0, baseAt: 88 } as const;
+
+/** Body of life records. */
+export const lifeBody = { bytes: 8, lifeAt: 0 } as const;
+
+/** Body of floor records. */
+export const floorBody = { bytes: 16, termAt: 0, indexAt: 8 } as const;
+
 /** Body of a state record, in snapshots: all of a group that the journal keeps. The note follows. */
 export const stateBody = {
-  bytes: 192,
+  bytes: 232,
   flagsAt: 0,
   lifeAt: 4,
   voteAt: 8,
-  floorTermAt: 40,
-  floorIndexAt: 48,
-  baseIndexAt: 56,
-  baseOffsetAt: 64,
-  endAt: 72,
-  markAt: 80,
-  noteBytesAt: 168,
-  noteAt: 192,
+  floorAt: 40,
+  baseAt: 56,
+  markAt: 72,
+  /** Where the batches end that this and older frames hold: index, next offset, append time, term, digest. */
+  endAt: 160,
+  noteBytesAt: 224,
+  noteAt: 232,
   /** Flag: its folder and first file are there. */
   placed: 1,
-  /** Flag: a cut into the segments is not done yet; its 88 bytes follow the note. */
+  /** Flag: a cut into the segments is not done yet; its 88 bytes follow the note, at the next multiple of 8. */
   openCut: 2,
 } as const;
+
+/** A place in a log, and what is known of the batch before it. */
+export const positionBody = { bytes: 64, indexAt: 0, offsetAt: 8, timeAt: 16, termAt: 24, digestAt: 32 } as const;
 
 /** Largest note of a group. */
 export const noteMaxBytes = 512;

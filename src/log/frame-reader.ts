@@ -14,6 +14,8 @@ export interface Frame {
   readonly number: number;
   readonly incarnation: number;
   readonly freed: number;
+  /** How many files the ring had. */
+  readonly files: number;
   /** Position in its file. */
   readonly position: number;
   readonly bytes: Uint8Array;
@@ -109,6 +111,7 @@ export class FrameReader {
       number: getU64(whole, frameHeader.numberAt),
       incarnation: getU64(whole, frameHeader.incarnationAt),
       freed: getU64(whole, frameHeader.freedAt),
+      files: whole.getUint16(frameHeader.filesAt, true),
       position,
       bytes,
     };

@@ -9,6 +9,8 @@ import { type FrameKind, formatVersion, frameHeader, type RecordKind, recordHead
 /** What a frame's header says beside its length. */
 export interface FrameStamp {
   readonly kind: FrameKind;
+  /** How many files the ring has. */
+  readonly files: number;
   readonly number: number;
   readonly incarnation: number;
   readonly freed: number;
@@ -43,11 +45,11 @@ export class FrameBuilder {
   }
 
   /** Adds a record and gives where in `bytes` its body goes; the caller fills all `bodyBytes` of it. */
-  add(kind: RecordKind, group: number, logNumber: number, bodyBytes: number): number {
+  add(kind: RecordKind, group: number, logNumber: number, bodyBytes: number, flags = 0): number {
     const start = this.#length;
     const length = recordBytes(bodyBytes);
     this.bytes[start + recordHeader.kindAt] = kind;
-    this.bytes[start + recordHeader.flagsAt] = 0;
+    this.bytes[start + recordHeader.flagsAt] = flags;
     putU16(this.bytes, start + recordHeader.logNumberAt, logNumber);
     putU32(this.bytes, start + recordHeader.lengthAt, length);
     putU64(this.bytes, start + recordHeader.groupAt, group);
@@ -66,6 +68,7 @@ export class FrameBuilder {
     putU32(bytes, frameHeader.lengthAt, this.#length);
     bytes[frameHeader.versionAt] = formatVersion;
     bytes[frameHeader.kindAt] = stamp.kind;
+    putU16(bytes, frameHeader.filesAt, stamp.files);
     putU64(bytes, frameHeader.numberAt, stamp.number);
     putU64(bytes, frameHeader.incarnationAt, stamp.incarnation);
     putU64(bytes, frameHeader.freedAt, stamp.freed);

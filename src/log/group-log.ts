@@ -18,6 +18,7 @@ import { batchHeader, batchMaxBytes, digestBytes, RecordKind, voteBody } from ".
 import type { FrameBuilder } from "./frame-writer.ts";
 import { writeVote } from "./group-state.ts";
 import type { Contributor } from "./journal.ts";
+import { cutLog, dropLogBefore, installLog } from "./log-changes.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import { Rolling } from "./rolling.ts";
@@ -59,6 +60,9 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Stamped, in flushes that are on their way. */
   #flushing: Pending[] = [];
   readonly #rolling: Rolling;
+  /** Changes of the log other than appends, one after the other; nothing is on its way while one runs. */
+  #changes: Promise<void> = Promise.resolve();
+  #changing = 0;
   readonly #durableListeners = new Set<() => void>();
   readonly #commitListeners = new Set<() => void>();
   /** Why it takes nothing more: it was removed, or its making was refused. */
@@ -170,6 +174,18 @@ export class JournaledLog implements GroupLog, Contributor {
     }
   }
 
+  cut(index: number): Promise<void> {
+    return this.#change(() => cutLog(this.#parts, index));
+  }
+
+  dropBefore(checkpointIndex: number): Promise<void> {
+    return this.#change(() => dropLogBefore(this.#parts, checkpointIndex));
+  }
+
+  install(checkpoint: Uint8Array): Promise<void> {
+    return this.#change(() => installLog(this.#parts, checkpoint));
+  }
+
   /** Ends it: what waits and what comes is refused with `reason`. Resolves when nothing is on its way. */
   async end(reason: TailraceError): Promise<void> {
     this.#ended = reason;
@@ -194,6 +210,7 @@ export class JournaledLog implements GroupLog, Contributor {
 
   /** Waits until no append and no flush is on its way. @throws {Error} None will end any more: the folder failed. */
   async idle(): Promise<void> {
+    await this.#changes;
     while (this.#gathered.length + this.#journaling.length > 0 || this.#flusher.isBusy) {
       await this.#flusher.idle();
       await this.#context.journal.idle();
@@ -203,7 +220,7 @@ export class JournaledLog implements GroupLog, Contributor {
   }
 
   contribute(frame: FrameBuilder): boolean {
-    if (this.#flusher.holdsJournal || this.#gathered.length === 0) return true;
+    if (this.#flusher.holdsJournal || this.#changing > 0 || this.#gathered.length === 0) return true;
     // What was flushed without being journaled comes before what is journaled now: say so first.
     if (!this.#context.writeMark(this.group, frame)) return false;
     for (;;) {
@@ -305,7 +322,7 @@ export class JournaledLog implements GroupLog, Contributor {
 
   /** Sends what gathered on its way, unless something that must come first is on its own. */
   #schedule(): void {
-    if (this.#gathered.length === 0 || this.#journaling.length > 0) return;
+    if (this.#gathered.length === 0 || this.#journaling.length > 0 || this.#changing > 0) return;
     const [first] = this.#gathered;
     if (!first?.journaled && this.#isLargeRound()) this.#startDirectFlush();
     else if (!this.#flusher.holdsJournal) this.#context.journal.submit(this);
@@ -466,5 +483,30 @@ export class JournaledLog implements GroupLog, Contributor {
       this.#context.counters.gatheredBytes -= pending.bytes;
       pending.reject(error);
     }
+  }
+
+  get #parts() {
+    return { state: this.state, segments: this.segments, reader: this.#reader, context: this.#context };
+  }
+
+  /** Runs a change when nothing is on its way, and lets nothing begin meanwhile. */
+  #change(change: () => Promise<void>): Promise<void> {
+    const run = async () => {
+      this.#changing += 1;
+      try {
+        while (this.#journaling.length > 0 || this.#flusher.isBusy) {
+          await this.#context.journal.idle();
+          await this.#flusher.idle();
+        }
+        await this.#flusher.hold(change);
+      } finally {
+        this.#rolling.changed();
+        this.#changing -= 1;
+        this.#schedule();
+      }
+    };
+    const result = this.#changes.then(run);
+    this.#changes = result.catch(() => {});
+    return result;
   }
 }

@@ -2,8 +2,9 @@
  * What the journal keeps of a group beside its batches, and how records say it (docs/format.md, "Journal records").
  * @module
  */
-import { allZero, getU64, putU32, putU64, viewOf } from "../base/bytes.ts";
-import { digestBytes, markBody, stateBody, voteBody } from "./format.ts";
+import { allZero, getU64, putU32, putU64, roundUp, viewOf } from "../base/bytes.ts";
+import { newerVersion } from "./batch-reader.ts";
+import { baseBody, digestBytes, floorBody, logBody, markBody, positionBody, stateBody, voteBody } from "./format.ts";
 import type { LogPosition, Replica, Vote } from "./types.ts";
 
 /** A group's segments are synced up to here. It may lag, it never leads. */
@@ -24,9 +25,11 @@ export interface GroupState {
   readonly base: { readonly index: number; readonly offset: number };
   readonly placed: boolean;
   readonly mark: Mark;
-  /** Batches from here on that older frames hold were dropped. */
-  readonly endIndex: number;
+  /** Where the journaled batches end: what older frames hold beyond it was dropped, and what follows comes later. */
+  readonly end: LogPosition;
   readonly note: Uint8Array;
+  /** A cut into the segments whose files may not have been cut yet. */
+  readonly openCut: Mark | undefined;
 }
 
 /** Where every log begins. */
@@ -61,6 +64,28 @@ export function readMark(body: Uint8Array): Mark {
   };
 }
 
+/** A log's first batch, and its offset. */
+type Base = GroupState["base"];
+
+export function writeBase(into: Uint8Array, at: number, base: Base): void {
+  putU64(into, at + baseBody.indexAt, base.index);
+  putU64(into, at + baseBody.offsetAt, base.offset);
+}
+
+export function readBase(body: Uint8Array): Base {
+  const view = viewOf(body);
+  return { index: getU64(view, baseBody.indexAt), offset: getU64(view, baseBody.offsetAt) };
+}
+
+export function writeLogBegin(into: Uint8Array, at: number, base: Base, mark: Mark): void {
+  writeMark(into, at + logBody.markAt, mark);
+  writeBase(into, at + logBody.baseAt, base);
+}
+
+export function readLogBegin(body: Uint8Array): { base: Base; mark: Mark } {
+  return { mark: readMark(body.subarray(logBody.markAt)), base: readBase(body.subarray(logBody.baseAt)) };
+}
+
 export function writeVote(into: Uint8Array, at: number, vote: Vote): void {
   into.fill(0, at, at + voteBody.bytes);
   putU64(into, at + voteBody.termAt, vote.term);
@@ -78,40 +103,74 @@ export function readVote(body: Uint8Array): Vote {
   return { term, votedFor };
 }
 
+export function writePosition(into: Uint8Array, at: number, position: LogPosition): void {
+  putU64(into, at + positionBody.indexAt, position.index);
+  putU64(into, at + positionBody.offsetAt, position.offset);
+  putU64(into, at + positionBody.timeAt, position.appendTimeMicros);
+  putU64(into, at + positionBody.termAt, position.term);
+  into.set(position.digest, at + positionBody.digestAt);
+}
+
+export function readPosition(body: Uint8Array): LogPosition {
+  const view = viewOf(body);
+  return {
+    index: getU64(view, positionBody.indexAt),
+    offset: getU64(view, positionBody.offsetAt),
+    appendTimeMicros: getU64(view, positionBody.timeAt),
+    term: getU64(view, positionBody.termAt),
+    digest: body.slice(positionBody.digestAt, positionBody.digestAt + digestBytes),
+  };
+}
+
 /** Length of a group's state record's body. */
 export function stateBytes(state: GroupState): number {
-  return stateBody.bytes + state.note.length;
+  const { note, openCut } = state;
+  return openCut ? openCutAt(note.length) + markBody.bytes : stateBody.bytes + note.length;
+}
+
+/** Where an open cut stands in a state record. */
+function openCutAt(noteLength: number): number {
+  return roundUp(stateBody.noteAt + noteLength, 8);
 }
 
 export function writeState(into: Uint8Array, at: number, state: GroupState): void {
-  into.fill(0, at, at + stateBody.bytes);
-  putU32(into, at + stateBody.flagsAt, state.placed ? stateBody.placed : 0);
+  into.fill(0, at, at + stateBytes(state));
+  const flags = (state.placed ? stateBody.placed : 0) | (state.openCut ? stateBody.openCut : 0);
+  putU32(into, at + stateBody.flagsAt, flags);
   putU32(into, at + stateBody.lifeAt, state.life);
   writeVote(into, at + stateBody.voteAt, state.vote);
-  putU64(into, at + stateBody.floorTermAt, state.floor.term);
-  putU64(into, at + stateBody.floorIndexAt, state.floor.index);
-  putU64(into, at + stateBody.baseIndexAt, state.base.index);
-  putU64(into, at + stateBody.baseOffsetAt, state.base.offset);
-  putU64(into, at + stateBody.endAt, state.endIndex);
+  putU64(into, at + stateBody.floorAt + floorBody.termAt, state.floor.term);
+  putU64(into, at + stateBody.floorAt + floorBody.indexAt, state.floor.index);
+  writeBase(into, at + stateBody.baseAt, state.base);
   writeMark(into, at + stateBody.markAt, state.mark);
+  writePosition(into, at + stateBody.endAt, state.end);
   putU32(into, at + stateBody.noteBytesAt, state.note.length);
   into.set(state.note, at + stateBody.noteAt);
+  if (state.openCut) writeMark(into, at + openCutAt(state.note.length), state.openCut);
 }
 
-/** The state that a record says, and whether it has an open cut. */
-export function readState(body: Uint8Array): GroupState & { openCut: boolean } {
+/** The state that a record says. @throws {DataFolderError} It has flags that only a newer tailrace knows. */
+export function readState(body: Uint8Array): GroupState {
   const view = viewOf(body);
   const flags = view.getUint32(stateBody.flagsAt, true);
+  if ((flags & ~(stateBody.placed | stateBody.openCut)) !== 0) {
+    throw newerVersion(`A state in the journal with the flags ${flags}`);
+  }
   const noteBytes = view.getUint32(stateBody.noteBytesAt, true);
   return {
-    vote: readVote(body.subarray(stateBody.voteAt, stateBody.voteAt + voteBody.bytes)),
+    vote: readVote(body.subarray(stateBody.voteAt)),
     life: view.getUint32(stateBody.lifeAt, true),
-    floor: { term: getU64(view, stateBody.floorTermAt), index: getU64(view, stateBody.floorIndexAt) },
-    base: { index: getU64(view, stateBody.baseIndexAt), offset: getU64(view, stateBody.baseOffsetAt) },
+    floor: readFloor(body.subarray(stateBody.floorAt)),
+    base: readBase(body.subarray(stateBody.baseAt)),
     placed: (flags & stateBody.placed) !== 0,
-    openCut: (flags & stateBody.openCut) !== 0,
-    mark: readMark(body.subarray(stateBody.markAt, stateBody.markAt + markBody.bytes)),
-    endIndex: getU64(view, stateBody.endAt),
+    openCut: (flags & stateBody.openCut) !== 0 ? readMark(body.subarray(openCutAt(noteBytes))) : undefined,
+    mark: readMark(body.subarray(stateBody.markAt)),
+    end: readPosition(body.subarray(stateBody.endAt)),
     note: body.slice(stateBody.noteAt, stateBody.noteAt + noteBytes),
   };
+}
+
+export function readFloor(body: Uint8Array): GroupState["floor"] {
+  const view = viewOf(body);
+  return { term: getU64(view, floorBody.termAt), index: getU64(view, floorBody.indexAt) };
 }

@@ -7,17 +7,27 @@ import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { viewOf } from "../base/bytes.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchBytes, digestFollows, newerVersion, readBatch } from "./batch-reader.ts";
-import { FrameKind, RecordKind } from "./format.ts";
+import { FrameKind, lifeBody, RecordKind, recordHeader } from "./format.ts";
 import type { Frame, FrameRecord } from "./frame-reader.ts";
-import { type GroupState, logBeginning, type Mark, readMark, readState, readVote } from "./group-state.ts";
+import {
+  type GroupState,
+  logBeginning,
+  type Mark,
+  readBase,
+  readFloor,
+  readLogBegin,
+  readMark,
+  readState,
+  readVote,
+} from "./group-state.ts";
 import { Tail } from "./tail.ts";
 import type { LogPosition } from "./types.ts";
 
 /** A group as the journal tells of it. */
 export interface ReplayedGroup {
-  readonly logNumber: number;
-  state: Omit<GroupState, "endIndex">;
-  readonly tail: Tail;
+  logNumber: number;
+  state: Omit<GroupState, "end">;
+  tail: Tail;
   /** Where what the journal knows ends: its tail, or its mark. */
   end: LogPosition;
   /** Indexes of journaled batches that followed nothing; those below a mark were moved to segments from older files. */
@@ -62,6 +72,7 @@ export class JournalReplay {
       placed: false,
       mark,
       note: new Uint8Array(0),
+      openCut: undefined,
     };
     const group: ReplayedGroup = { logNumber: record.logNumber, state, tail, end: start, strays: [] };
     this.groups.set(record.group, group);
@@ -69,28 +80,41 @@ export class JournalReplay {
   }
 
   #state(record: PlacedRecord): void {
-    const { openCut, endIndex, ...state } = readState(record.body);
-    if (openCut) throw notBuilt("an open cut", record);
+    const { end, ...state } = readState(record.body);
     const known = this.groups.get(record.group);
-    if (!known) {
-      const tail = new Tail(state.mark.end.index);
-      this.groups.set(record.group, { logNumber: record.logNumber, state, tail, end: state.mark.end, strays: [] });
-      return;
+    if (known?.logNumber === record.logNumber) {
+      known.state = state;
+      marked(known);
+      if (known.end.index === end.index) return;
     }
-    known.state = state;
-    if (endIndex < known.tail.endIndex && endIndex >= known.tail.startIndex) known.tail.dropFrom(endIndex);
-    marked(known);
+    // What is in no frame any more, from the mark to here, was flushed: its mark comes later, or the segments tell.
+    const tail = new Tail(end.index);
+    this.groups.set(record.group, { logNumber: record.logNumber, state, tail, end, strays: known?.strays ?? [] });
   }
 
   #change(record: PlacedRecord): void {
     const group = this.groups.get(record.group);
-    if (group?.logNumber !== record.logNumber) return;
+    const flags = record.flags & ~(recordHeader.carried | recordHeader.cutsSegments);
+    if (flags !== 0) throw newerVersion(`A journal record of kind ${record.kind} with the flags ${record.flags}`);
+    if (!group) return;
+    if (record.kind === RecordKind.log) {
+      begin(group, record);
+      return;
+    }
+    // What is said of a log that another has replaced is over.
+    if (group.logNumber !== record.logNumber) return;
     switch (record.kind) {
       case RecordKind.batch:
         this.#batch(group, record);
         return;
       case RecordKind.vote:
         group.state = { ...group.state, vote: readVote(record.body) };
+        return;
+      case RecordKind.life:
+        group.state = { ...group.state, life: viewOf(record.body).getUint32(lifeBody.lifeAt, true) };
+        return;
+      case RecordKind.floor:
+        group.state = { ...group.state, floor: readFloor(record.body) };
         return;
       case RecordKind.note: {
         const bytes = viewOf(record.body).getUint32(0, true);
@@ -104,23 +128,31 @@ export class JournalReplay {
       case RecordKind.placed:
         group.state = { ...group.state, placed: true };
         return;
-      case RecordKind.cut: {
-        const { end } = readMark(record.body);
-        if (end.index < group.state.mark.end.index) throw notBuilt("a cut into segments", record);
-        if (end.index < group.tail.endIndex) group.tail.dropFrom(end.index);
-        group.end = end;
+      case RecordKind.cut:
+        cut(group, readMark(record.body), (record.flags & recordHeader.cutsSegments) !== 0);
         return;
-      }
+      case RecordKind.cutDone:
+        group.state = { ...group.state, openCut: undefined };
+        return;
+      case RecordKind.base:
+        group.state = { ...group.state, base: readBase(record.body) };
+        return;
       case RecordKind.gone:
         this.groups.delete(record.group);
         return;
       default:
-        throw notBuilt(`a record of kind ${record.kind}`, record);
+        throw newerVersion(`A journal record of kind ${record.kind}, out of its place,`);
     }
   }
 
   #batch(group: ReplayedGroup, record: PlacedRecord): void {
     const batch = this.#batchIn(record);
+    const isCarried = (record.flags & recordHeader.carried) !== 0;
+    if (isCarried && batch.index === group.state.mark.end.index && batch.index < group.tail.startIndex) {
+      // A tail is carried whole, from the mark on: where older files are gone it begins with the copy.
+      group.tail = new Tail(batch.index);
+      group.end = group.state.mark.end;
+    }
     const { tail } = group;
     if (batch.index < tail.startIndex) return;
     if (batch.index < tail.endIndex) {
@@ -156,14 +188,33 @@ function push(group: ReplayedGroup, batch: StoredBatch, ringPosition: number): v
   };
 }
 
+/** All from a place on is cut off; where that place is in segments the files must follow. */
+function cut(group: ReplayedGroup, mark: Mark, intoSegments: boolean): void {
+  group.end = mark.end;
+  // What followed nothing is cut off for good.
+  group.strays = [];
+  if (!intoSegments) {
+    if (mark.end.index < group.tail.endIndex) group.tail.dropFrom(mark.end.index);
+    return;
+  }
+  group.tail = new Tail(mark.end.index);
+  group.state = { ...group.state, mark, openCut: mark };
+}
+
+/** Another log takes the place of the one that was. */
+function begin(group: ReplayedGroup, record: PlacedRecord): void {
+  const { base, mark } = readLogBegin(record.body);
+  group.logNumber = record.logNumber;
+  group.tail = new Tail(mark.end.index);
+  group.end = mark.end;
+  group.strays = [];
+  group.state = { ...group.state, base, mark, placed: true, openCut: undefined };
+}
+
 /** The mark has moved: what is below it is in segments. */
 function marked(group: ReplayedGroup): void {
   const { end } = group.state.mark;
   if (end.index > group.tail.startIndex) group.tail.dropBefore(end.index);
   if (end.index >= group.end.index) group.end = end;
   if (group.strays.length > 0) group.strays = group.strays.filter((index) => index >= end.index);
-}
-
-function notBuilt(what: string, record: PlacedRecord) {
-  return newerVersion(`The journal's ${what} (group ${record.group})`);
 }

@@ -302,7 +302,8 @@ export class Journal {
   #finish(frame: FrameBuilder, kind: FrameKind): Uint8Array {
     const { hash, diskId, crcKey } = this.#context;
     const [number, incarnation, freed] = [this.#nextNumber, this.#incarnation, this.#freed];
-    return frame.finish({ kind, number, incarnation, freed, diskId, crcKey }, hash);
+    const { files } = this.#ring;
+    return frame.finish({ kind, files, number, incarnation, freed, diskId, crcKey }, hash);
   }
 
   /** The state of every group, as a frame. */

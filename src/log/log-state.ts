@@ -11,17 +11,19 @@ import type { LogPosition, Vote } from "./types.ts";
 /** What a group's log is now. */
 export interface LogState {
   readonly group: number;
-  readonly logNumber: number;
+  logNumber: number;
   vote: Vote;
   readonly life: number;
   readonly floor: { readonly term: number; readonly index: number };
-  readonly base: { readonly index: number; readonly offset: number };
+  base: { readonly index: number; readonly offset: number };
   readonly note: Uint8Array;
   /** The journal knows that folder and first file are there. */
   placed: boolean;
   /** Segments are synced up to here. */
   flushed: Mark;
   tail: Tail;
+  /** A cut into segments that is durable in the journal, and in the files perhaps not yet. */
+  openCut: Mark | undefined;
   /** What is durable ends here. */
   durable: LogPosition;
   /** What has an index ends here; the rest of it is on its way to the disk. */
@@ -45,6 +47,7 @@ export function logStateOf(group: number, logNumber: number, state: GroupState, 
     placed: state.placed,
     flushed: mark,
     tail,
+    openCut: state.openCut,
     durable: mark.end,
     stamped: mark.end,
     commit: { index: state.base.index, offset: state.base.offset },
@@ -60,10 +63,16 @@ export function groupStateOf(log: LogState): GroupState {
     floor: log.floor,
     base: log.base,
     placed: isPlaced(log),
-    mark: { ...log.flushed, commitIndex: log.commit.index },
-    endIndex: log.tail.endIndex,
+    mark: markOf(log),
+    end: log.durable,
     note: log.note,
+    openCut: log.openCut,
   };
+}
+
+/** What the journal is to say of its segments. */
+export function markOf(log: LogState): Mark {
+  return { ...log.flushed, commitIndex: Math.max(log.commit.index, log.flushed.commitIndex) };
 }
 
 /** Whether its folder and first file are on the disk, known to the journal or not yet. */

@@ -6,7 +6,8 @@ import type { Disk } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchHeader, digestBytes } from "./format.ts";
 import type { JournalReplay, ReplayedGroup } from "./journal-replay.ts";
-import { type LogState, logStateOf } from "./log-state.ts";
+import { emptyTail, type LogState, logStateOf } from "./log-state.ts";
+import { cutFiles } from "./segment-cut.ts";
 import { listSegments, recoverSegments } from "./segment-recovery.ts";
 
 /** A log that was found. */
@@ -69,10 +70,10 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
   const { disk, hash, clean } = input;
   const { state, tail, logNumber } = replayed;
   const folder = `${input.groupsFolder}/${group}/${logNumber}`;
-  const known = { ...state, endIndex: tail.endIndex };
+  const known = { ...state, end: replayed.end };
   const flushed = state.mark.end.index > state.base.index;
   if (clean || !(hasFolder || state.placed || flushed)) {
-    const segments = flushed ? await listSegments(disk, { folder, mark: state.mark }) : [];
+    const segments = flushed ? await listSegments(disk, { folder, mark: state.mark, baseIndex: state.base.index }) : [];
     const log = finish(logStateOf(group, logNumber, known, tail), replayed);
     return { found: { state: log, segments, moved: false, dropped: strayed(log, replayed) }, ...noWork };
   }
@@ -81,7 +82,10 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
     const header = await input.read(tail.entry(index).ringPosition, batchHeader.bytes);
     return header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes);
   };
-  const recovered = await recoverSegments(disk, hash, { group, folder, mark: state.mark, journaled });
+  // Its files may be as they were before the cut, or partly so: what a redone cut finds done stays as it is.
+  if (state.openCut) await cutFiles(disk, folder, state.openCut);
+  const { mark, base } = state;
+  const recovered = await recoverSegments(disk, hash, { group, folder, mark, baseIndex: base.index, journaled });
   const log = logStateOf(group, logNumber, { ...known, mark: recovered.mark }, tail);
   log.damage = recovered.damage;
   const moved = recovered.mark.end.index > state.mark.end.index;
@@ -91,6 +95,17 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
   finish(log, replayed);
   const found = { state: log, segments, moved, dropped: strayed(log, replayed) };
   return { found, keptBytes, cutBytes, syncs };
+}
+
+/** A tail that begins beyond the segments has lost what was between: only a flush that never was can have it. */
+function checkTail(log: LogState): void {
+  const { tail, flushed } = log;
+  if (tail.startIndex === flushed.end.index) return;
+  const [first, last] = [flushed.end.index, tail.startIndex - 1];
+  log.damage ??= `the batches ${first} to ${last} are neither in its segments nor in the journal`;
+  log.tail = emptyTail(flushed);
+  log.durable = flushed.end;
+  log.stamped = flushed.end;
 }
 
 /** How many journaled batches are in no log. */
@@ -105,5 +120,6 @@ function finish(log: LogState, replayed: ReplayedGroup): LogState {
   const { end } = replayed.end.index > log.flushed.end.index ? replayed : log.flushed;
   log.durable = end;
   log.stamped = end;
+  checkTail(log);
   return log;
 }

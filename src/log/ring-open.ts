@@ -62,7 +62,8 @@ async function createRing(around: RingSurroundings): Promise<OpenedRing> {
   const first = present(await disk.open(`${folder}/0`, { create: true }), "the first journal file could not be made");
   const filledBytes = Math.min(settings.journalFillBytes, settings.journalFileBytes);
   const frame = new FrameBuilder(new Uint8Array(frameHeader.border));
-  const stamp = { kind: FrameKind.snapshot, number: 1, incarnation: 1, freed: 0, diskId: id.diskId, crcKey: id.crcKey };
+  const owner = { diskId: id.diskId, crcKey: id.crcKey };
+  const stamp = { kind: FrameKind.snapshot, files: 1, number: 1, incarnation: 1, freed: 0, ...owner };
   await first.write([frame.finish(stamp, hash), new Uint8Array(filledBytes - frameHeader.border)], 0);
   await first.sync();
   syncs.journalFill += 1;

@@ -27,6 +27,8 @@ interface Run {
   readonly lastKind: FrameKind;
   readonly freed: number;
   readonly incarnation: number;
+  /** How many files the ring had by its last frame. */
+  readonly files: number;
 }
 
 /** The ring as it was left. */
@@ -54,6 +56,9 @@ export async function scanRing(place: RingPlace): Promise<ScannedRing> {
   const whole = runs.filter(({ last }) => last > 0).sort((a, b) => a.last - b.last);
   const newest = whole.at(-1);
   if (!newest) throw damaged(place.folder, 0, "it holds no whole frame");
+  if (newest.files > runs.length) {
+    throw damaged(place.folder, 0, `it has ${runs.length} files, and had ${newest.files} by its newest frame`);
+  }
   const live = whole.filter(({ last }) => last > newest.freed);
   const [oldest] = live;
   if (oldest && oldest.first > newest.freed + 1) {
@@ -116,7 +121,7 @@ async function scanFile(place: RingPlace, slot: number): Promise<Run> {
   const sizeBytes = await file.size();
   const run = {
     ...{ slot, path, file, sizeBytes, first: 0, last: 0, lastPosition: 0, lastBytes: 0 },
-    ...{ lastKind: FrameKind.frame as FrameKind, freed: 0, incarnation: 0 },
+    ...{ lastKind: FrameKind.frame as FrameKind, freed: 0, incarnation: 0, files: 0 },
   };
   for await (const frame of reader(place, file).frames()) {
     if (run.first === 0) run.first = frame.number;
@@ -126,6 +131,7 @@ async function scanFile(place: RingPlace, slot: number): Promise<Run> {
     run.lastKind = frame.kind;
     run.freed = frame.freed;
     run.incarnation = frame.incarnation;
+    run.files = frame.files;
   }
   return run;
 }

@@ -77,6 +77,11 @@ export class Ring {
     return this.#current;
   }
 
+  /** How many files there are. */
+  get files(): number {
+    return this.#files.length;
+  }
+
   /** Where in it the next frame goes. */
   get head(): number {
     return this.#head;

@@ -72,6 +72,12 @@ export class Rolling {
     this.#sinceMicros ??= checkpoint.appendTimeMicros;
   }
 
+  /** The log was cut, or begun anew: the newest checkpoint is another. */
+  changed(): void {
+    this.#durableSinceMicros = undefined;
+    this.takenBack();
+  }
+
   /** All stamps that are not durable were taken back. */
   takenBack(): void {
     const { tail } = this.#log;

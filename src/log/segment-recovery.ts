@@ -19,6 +19,8 @@ export interface SegmentsToRecover {
   /** Folder of its files. */
   readonly folder: string;
   readonly mark: Mark;
+  /** Files below it are leftovers. */
+  readonly baseIndex: number;
   /** Digest of the journaled batch with this index, if there is one: it outranks what a segment says. */
   readonly journaled: (index: number) => Promise<Uint8Array | undefined>;
 }
@@ -37,10 +39,11 @@ export interface RecoveredSegments {
 /** Lists the segments of a log that was stopped cleanly: nothing beyond the mark is read. */
 export async function listSegments(
   disk: Disk,
-  of: { folder: string; mark: Mark },
+  of: { folder: string; mark: Mark; baseIndex: number },
 ): Promise<{ firstIndex: number; sizeBytes: number }[]> {
-  const { mark, folder } = of;
-  const sealed = (await segmentIndexes(disk, folder)).filter((firstIndex) => firstIndex < mark.segment);
+  const { mark, folder, baseIndex } = of;
+  const all = await segmentIndexes(disk, folder);
+  const sealed = all.filter((firstIndex) => firstIndex >= baseIndex && firstIndex < mark.segment);
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
   return [...segments, { firstIndex: mark.segment, sizeBytes: mark.position }];
@@ -48,9 +51,9 @@ export async function listSegments(
 
 /** Recovers the segments of one log. */
 export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRecover): Promise<RecoveredSegments> {
-  const { folder, mark } = log;
+  const { folder, mark, baseIndex } = log;
   const all = await segmentIndexes(disk, folder);
-  const sealed = all.filter((firstIndex) => firstIndex < mark.segment);
+  const sealed = all.filter((firstIndex) => firstIndex >= baseIndex && firstIndex < mark.segment);
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
 
@@ -90,7 +93,7 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
     }
   }
   if (current.segment > mark.segment || mark.position === 0) syncs += await syncNames(disk, log, current);
-  await removeBeyond(disk, folder, all, segments);
+  await removeLeftovers(disk, folder, all, segments);
   return { mark: current, segments, keptBytes, cutBytes, syncs, damage: undefined };
 }
 
@@ -182,8 +185,8 @@ async function sizeOf(disk: Disk, folder: string, firstIndex: number): Promise<n
   return sizeBytes;
 }
 
-/** Files beyond the end are leftovers of a segment that never began. */
-async function removeBeyond(
+/** Files beyond the end are leftovers of a segment that never began, those below the base of a trim. */
+async function removeLeftovers(
   disk: Disk,
   folder: string,
   all: readonly number[],

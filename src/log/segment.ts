@@ -9,7 +9,7 @@
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
-import type { DiskFile } from "../host/disk.ts";
+import type { Disk, DiskFile } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
 import type { FileHandles } from "./file-handles.ts";
@@ -18,6 +18,7 @@ import { type IndexEntry, type IndexKey, SegmentIndex } from "./segment-index.ts
 
 /** What a segment needs of its surroundings. */
 export interface SegmentContext {
+  readonly disk: Disk;
   readonly handles: FileHandles;
   readonly hash: Hash;
   /** Told of each index that is in memory, so that all together keep a budget. */
@@ -149,6 +150,36 @@ export class Segment {
     }
     this.#context.indexes.touch(this, this.#index.memoryBytes);
     return this.#index;
+  }
+
+  /** Where the batch at `index`, which is here, ends. */
+  async endOf(index: number): Promise<number> {
+    let position = (await this.index()).positionBelow("index", index);
+    return await this.#withFile(async (file) => {
+      while (position < this.#sizeBytes) {
+        const header = this.#headerIn(await this.#chunk(file, position, batchHeader.bytes), position);
+        if (!header) break;
+        position += batchBytes(header);
+        if (header.index === index) return position;
+      }
+      return this.#damaged(position);
+    });
+  }
+
+  /** It ends at `sizeBytes` now, and grows again. */
+  cutTo(sizeBytes: number): void {
+    this.#sizeBytes = sizeBytes;
+    this.active = true;
+    this.forgetIndex();
+  }
+
+  /** Removes its files. A read that is on its way may end with an error. */
+  async remove(): Promise<void> {
+    const { handles, disk } = this.#context;
+    for (const path of [this.path, this.#indexPath]) {
+      await handles.close(path);
+      await disk.remove(path);
+    }
   }
 
   /** Lets the index go from memory. */

@@ -24,9 +24,9 @@ export interface Wanted {
 /** All segments of a log, in order. */
 export class Segments {
   readonly #group: number;
-  readonly #folder: string;
+  #folder: string;
   readonly #context: SegmentContext;
-  readonly #segments: Segment[];
+  #segments: Segment[] = [];
 
   /** `found`: first index and size of each segment that is there, in order. */
   constructor(
@@ -38,7 +38,14 @@ export class Segments {
     this.#group = group;
     this.#folder = folder;
     this.#context = context;
-    this.#segments = found.map((segment) => new Segment(folder, { group, ...segment }, context));
+    this.restart(folder, found);
+  }
+
+  /** Other files in another folder take their place. */
+  restart(folder: string, found: readonly { firstIndex: number; sizeBytes: number }[]): void {
+    const group = this.#group;
+    this.#folder = folder;
+    this.#segments = found.map((segment) => new Segment(folder, { group, ...segment }, this.#context));
     for (const segment of this.#segments.slice(0, -1)) segment.active = false;
   }
 
@@ -72,6 +79,32 @@ export class Segments {
     this.#segments.pop();
     const last = this.active;
     if (last) last.active = true;
+  }
+
+  /** The one that begins with the batch at `index`. */
+  beginningAt(index: number): Segment | undefined {
+    return this.#segments.find(({ firstIndex }) => firstIndex === index);
+  }
+
+  /** Where the batch at `index` ends. */
+  async placeAfter(index: number): Promise<{ segment: number; position: number }> {
+    const holder = this.#segments.findLast(({ firstIndex }) => firstIndex <= index);
+    const segment = present(holder, `batch ${index} of group ${this.#group} is in no segment`);
+    return { segment: segment.firstIndex, position: await segment.endOf(index) };
+  }
+
+  /** The log ends at a place now. The files are cut by others; their handles are closed for it. */
+  async cutTo(place: { segment: number; position: number }): Promise<void> {
+    this.#segments = this.#segments.filter(({ firstIndex }) => firstIndex <= place.segment);
+    this.active?.cutTo(place.position);
+    await this.#context.handles.closeBelow(this.#folder);
+  }
+
+  /** Drops the files of the segments before the one that begins at `index`. */
+  async dropBefore(index: number): Promise<void> {
+    const dropped = this.#segments.filter(({ firstIndex }) => firstIndex < index);
+    this.#segments = this.#segments.filter(({ firstIndex }) => firstIndex >= index);
+    for (const segment of dropped) await segment.remove();
   }
 
   /** Reads on from the first batch wanted, to the end of the segment that holds it. */

@@ -109,6 +109,12 @@ export interface GroupLog {
   onCommit(listener: () => void): () => void;
   /** Reads batches, checksums checked. @throws {TailraceError} `damaged`. */
   read(request: LogReadRequest): Promise<StoredBatch[]>;
+  /** Cuts off all batches from `index` on, which is above the base and not below the commit index. */
+  cut(index: number): Promise<void>;
+  /** Moves the base to a committed checkpoint with which a segment begins, and drops the files below it. */
+  dropBefore(checkpointIndex: number): Promise<void>;
+  /** Begins the log anew with a stored checkpoint, batch and all, which is committed: beside the old one, then in its place. */
+  install(checkpoint: Uint8Array): Promise<void>;
   /** The place of the first batch below `belowIndex` with an append time at or after `micros`, else the end there. */
   findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }>;
   /** The newest checkpoint that is durable. */

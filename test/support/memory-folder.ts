@@ -195,6 +195,18 @@ export class MemoryLog implements GroupLog {
     this.vote = vote;
   }
 
+  cut(index: number): Promise<void> {
+    return Promise.reject(new Error(`group ${this.group} in memory can't be cut to ${index}`));
+  }
+
+  dropBefore(checkpointIndex: number): Promise<void> {
+    return Promise.reject(new Error(`group ${this.group} in memory can't drop what is before ${checkpointIndex}`));
+  }
+
+  install(): Promise<void> {
+    return Promise.reject(new Error(`group ${this.group} in memory can't begin anew`));
+  }
+
   get base(): { index: number; offset: number } {
     return { index: 0, offset: this.batches[0]?.baseOffset ?? 0 };
   }

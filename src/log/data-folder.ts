@@ -342,6 +342,7 @@ class OpenFolder implements DataFolder, JournalHost {
   #drop(log: JournaledLog): void {
     if (this.#logs.get(log.group) !== log) return;
     this.#logs.delete(log.group);
+    log.removed();
     this.#marksWaiting.delete(log.group);
     this.#snapshotBytes -= recordBytes(stateBytes(groupStateOf(log.state)));
   }
@@ -414,6 +415,7 @@ class OpenFolder implements DataFolder, JournalHost {
   async #close(): Promise<void> {
     const logs = [...this.#logs.values()];
     try {
+      await this.#freeing.stop();
       for (const log of logs) await log.idle();
       for (const log of logs) await log.segments.close();
       await this.#journal.close();

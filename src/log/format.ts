@@ -122,8 +122,8 @@ export const markBody = {
 /** Body of a base record: the first batch that is kept, and its offset. */
 export const baseBody = { bytes: 16, indexAt: 0, offsetAt: 8 } as const;
 
-/** Body of a log record: where the new log ends, as in a mark, and its base. The record's log number is the new one. */
-export const logBody = { bytes: 104, markAt: 0, baseAt: 88 } as const;
+/** Body of a log record: the base of the new log, and where it ends, as in a mark. The record's log number is the new one. */
+export const logBody = { bytes: 104, baseAt: 0, markAt: 16 } as const;
 
 /** Body of life records. */
 export const lifeBody = { bytes: 8, lifeAt: 0 } as const;

@@ -47,6 +47,9 @@ export class Freeing {
   readonly #context: FreeingContext;
   #round: Round | undefined;
   #retryAtMs = 0;
+  #stopped = false;
+  /** What is on its way. */
+  readonly #working = new Set<Promise<void>>();
 
   constructor(context: FreeingContext) {
     this.#context = context;
@@ -55,6 +58,7 @@ export class Freeing {
   /** A frame was written: begins a round from half the ring on, or goes on with one as far as the pace asks. */
   step(): void {
     const { journal, settings, clock } = this.#context;
+    if (this.#stopped) return;
     if (!this.#round) {
       const slot = journal.oldestSlot;
       const half = (settings.journalFiles * settings.journalFileBytes) / 2;
@@ -69,6 +73,20 @@ export class Freeing {
     for (let pinned = this.#pinning(slot); pinned.length > 0; pinned = this.#pinning(slot)) {
       await Promise.all(pinned.map((log) => log.emptyTail()));
     }
+  }
+
+  /** Begins nothing more; resolves when nothing is on its way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#working);
+  }
+
+  #work(work: Promise<void>, over: () => void): void {
+    const settled = work
+      .then(() => over())
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => this.#working.delete(settled));
+    this.#working.add(settled);
   }
 
   #begin(slot: number): Round {
@@ -105,20 +123,14 @@ export class Freeing {
       if (!log) break;
       round.leftBytes -= Math.min(log.state.tail.bytes, round.leftBytes);
       round.running += 1;
-      log
-        .emptyTail()
-        .then(() => {
-          round.running -= 1;
-          if (this.#round === round) this.#go(round);
-        })
-        .catch((error: unknown) => this.#stopped(error));
+      this.#work(log.emptyTail(), () => {
+        round.running -= 1;
+        if (this.#round === round && !this.#stopped) this.#go(round);
+      });
     }
     if (round.toFlush.length === 0 && round.running === 0 && !round.carrying) {
       round.carrying = true;
-      round.carrier
-        .carry()
-        .then(() => this.#end(round))
-        .catch((error: unknown) => this.#stopped(error));
+      this.#work(round.carrier.carry(), () => this.#end(round));
     }
   }
 
@@ -126,11 +138,12 @@ export class Freeing {
     if (this.#round !== round) return;
     this.#round = undefined;
     // Who was flushing when it was to be carried, or grew meanwhile, is for the next round.
-    if (this.#pinning(round.slot).length === 0) this.#context.journal.free(round.slot);
+    const { journal } = this.#context;
+    if (journal.oldestSlot === round.slot && this.#pinning(round.slot).length === 0) journal.free(round.slot);
     this.step();
   }
 
-  #stopped(error: unknown): void {
+  #failed(error: unknown): void {
     this.#round = undefined;
     // No room in segments loses nothing: the tails stay where they are, and this is tried again.
     this.#retryAtMs = this.#context.clock.monotonicMs() + retryMs;

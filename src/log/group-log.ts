@@ -23,6 +23,7 @@ import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import { Rolling } from "./rolling.ts";
 import type { Segments } from "./segments.ts";
+import { Tail } from "./tail.ts";
 import type { AppendedBatch, GroupLog, LogPosition, LogReadRequest, NewBatch, SegmentLimits, Vote } from "./types.ts";
 
 /** An append that waits for its stamp, or for the disk. */
@@ -63,6 +64,9 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Changes of the log other than appends, one after the other; nothing is on its way while one runs. */
   #changes: Promise<void> = Promise.resolve();
   #changing = 0;
+  /** Settles when a removal that began is over: the log is gone, or goes on. */
+  #removal: Promise<void> | undefined;
+  #removalOver: () => void = () => {};
   readonly #durableListeners = new Set<() => void>();
   readonly #commitListeners = new Set<() => void>();
   /** Why it takes nothing more: it was removed, or its making was refused. */
@@ -189,6 +193,9 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Ends it: what waits and what comes is refused with `reason`. Resolves when nothing is on its way. */
   async end(reason: TailraceError): Promise<void> {
     this.#ended = reason;
+    this.#removal = new Promise((resolve) => {
+      this.#removalOver = resolve;
+    });
     this.#rejectAll(this.#takeGathered(), reason);
     await this.idle();
   }
@@ -196,6 +203,13 @@ export class JournaledLog implements GroupLog, Contributor {
   /** It was not removed after all: that was refused. */
   goOn(): void {
     this.#ended = undefined;
+    this.#removalOver();
+  }
+
+  /** The journal has it no more. */
+  removed(): void {
+    this.state.tail = new Tail(this.state.durable.index);
+    this.#removalOver();
   }
 
   /** Whether batches are on their way to a segment. */
@@ -203,9 +217,10 @@ export class JournaledLog implements GroupLog, Contributor {
     return this.#flusher.isBusy;
   }
 
-  /** Moves the tail to segments. @throws {NoRoomError} */
-  emptyTail(): Promise<void> {
-    return this.#flusher.emptyTail();
+  /** Moves the tail to segments; of a log that is being removed it waits for that. @throws {NoRoomError} */
+  async emptyTail(): Promise<void> {
+    await this.#removal;
+    await this.#flusher.emptyTail();
   }
 
   /** Waits until no append and no flush is on its way. @throws {Error} None will end any more: the folder failed. */

@@ -130,18 +130,19 @@ class Frame:
         self.kind = self.data[13]
         if self.data[12] != 1 or self.kind > CLEAN:
             raise Newer("a frame of version %d, kind %d" % (self.data[12], self.kind))
+        self.files = number(self.data, 14, 2)
         self.number = number(self.data, 16)
         self.freed = number(self.data, 32)
         self.end = at + round_up(self.length, BORDER)
 
     def records(self):
-        """Kind, log number, group and body of each."""
+        """Kind, flags, log number, group and body of each."""
         at, count = 64, 0
         while at < self.length:
             kind, flags, log_number, length, group = struct.unpack_from("<BBHIQ", self.data, at)
-            if kind < BATCH or kind > STATE or flags & ~1:
+            if kind < BATCH or kind > STATE or flags & ~3:
                 raise Newer("a record of kind %d, flags %d in frame %d" % (kind, flags, self.number))
-            yield kind, log_number, group, self.data[at + 16 : at + length]
+            yield kind, flags, log_number, group, self.data[at + 16 : at + length]
             at += length
             count += 1
         if count != number(self.data, 56, 4):
@@ -180,6 +181,8 @@ def frames_that_count(folder, folder_id):
         raise Damage("the journal has no frame")
     newest = whole[-1][-1]
     next_number = newest.freed + 1
+    if newest.files > len(files):
+        raise Damage("the journal has %d files, and had %d" % (len(files), newest.files))
     frames = []
     for run in whole:
         if run[-1].number <= newest.freed:
@@ -237,8 +240,6 @@ class Group:
             self.tail.append(batch)
 
     def cut(self, end):
-        if end < self.mark.place.index:
-            raise Newer("a cut into segments")
         if end < self.tail_end:
             del self.tail[max(end - self.tail_start, 0) :]
             self.tail_start = min(self.tail_start, end)
@@ -262,27 +263,26 @@ def batch_in(body, group):
 
 def take_state(groups, log_number, group, body):
     flags = number(body, 0, 4)
-    if flags & ~1:
+    if flags & ~3:
         raise Newer("a state with flags %d" % flags)
-    base, end, mark = number(body, 56), number(body, 72), Mark(body[80:168])
+    base, end, mark = number(body, 56), number(body, 160), Mark(body[72:160])
     known = groups.get(group)
     if known is None or known.log_number != log_number:
         groups[group] = Group(log_number, base, mark)
         groups[group].begin_tail(end)
         return
     known.base = base
-    known.cut(max(end, mark.place.index))
     known.take_mark(mark)
+    if known.tail_end != end:
+        known.begin_tail(end)
 
 
 def replay(frames):
     groups = {}
     for frame in frames:
         named = set()
-        for kind, log_number, group, body in frame.records():
+        for kind, flags, log_number, group, body in frame.records():
             named.add(group)
-            if kind in (LIFE, FLOOR, CUT_DONE, LOG, BASE):
-                raise Newer("a record of kind %d" % kind)
             if kind == MADE:
                 batch = batch_in(body, group)
                 beginning = Mark(bytes(24) + struct.pack("<Q", batch.base_offset) + bytes(56))
@@ -293,10 +293,21 @@ def replay(frames):
                 take_state(groups, log_number, group, body)
                 continue
             known = groups.get(group)
+            if known is not None and kind == LOG:
+                groups[group] = Group(log_number, number(body, 0), Mark(body[16:104]))
+                continue
             if known is None or known.log_number != log_number:
                 continue
             if kind == BATCH:
-                known.add(batch_in(body, group))
+                batch = batch_in(body, group)
+                if flags & 1 and batch.index == known.mark.place.index and batch.index < known.tail_start:
+                    known.begin_tail(batch.index)
+                known.add(batch)
+            elif kind == BASE:
+                known.base = number(body, 0)
+            elif kind == CUT and flags & 2:
+                known.mark = Mark(body)
+                known.begin_tail(number(body, 0))
             elif kind == MARK:
                 known.take_mark(Mark(body))
             elif kind == CUT:

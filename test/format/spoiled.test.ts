@@ -101,7 +101,7 @@ describe("reader.py and the log refuse", () => {
     const random = seeded(7, 100_000);
     const logs = openLogs(folder, random);
     while (!newestFrame(data).path.endsWith("1")) await appendMuch(logs, random, 100);
-    assert.equal(folder.metrics.ringEmptied, 0);
+    assert.equal(folder.metrics.ringWaits, 0);
     const copy = copied(data);
     await folder.close();
     return copy;

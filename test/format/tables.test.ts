@@ -13,6 +13,7 @@ import {
   idFile,
   indexFile,
   markBody,
+  positionBody,
   RecordKind,
   recordHeader,
   stateBody,
@@ -50,10 +51,15 @@ describe("tables of docs/format.md", () => {
     { start: "### Frames\n", places: [...placesOf(frameHeader), frameHeader.bytes] },
     { start: "### Records\n", places: [...placesOf(recordHeader), recordHeader.bytes] },
     { start: "**mark**, 88 bytes", places: placesOf(markBody) },
-    // Floor and base are a line each.
     {
-      start: "**state**, 192 bytes",
-      places: placesOf(stateBody).filter((at) => at !== stateBody.floorIndexAt && at !== stateBody.baseOffsetAt),
+      start: "**state**, 232 bytes",
+      places: [
+        ...placesOf(stateBody),
+        // The end is a position, a line for each number of it.
+        ...placesOf(positionBody)
+          .slice(1)
+          .map((at) => stateBody.endAt + at),
+      ],
     },
   ];
   for (const { start, places } of tables) {

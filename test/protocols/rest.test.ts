@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { rawRequest } from "./support/raw-call.ts";
+import { type RealNode, startRealNode } from "./support/real-node.ts";
 import { passed } from "./support/slow-streams.ts";
-import { startTestNode, type TestNode } from "./support/test-node.ts";
 
-let node: TestNode;
+let node: RealNode;
 before(async () => {
-  node = await startTestNode({ limits: { recordMaxBytes: 1000, requestMaxBytes: 10_000 } });
+  node = await startRealNode({ recordMaxBytes: 1000, requestMaxBytes: 10_000 });
 });
 after(() => node.close());
 

@@ -92,19 +92,13 @@ function keepAlive(session: http2.ClientHttp2Session): void {
 
 /** Completes "http://HOST:PORT ...". */
 function whyNotConnected(failure: unknown): string {
-  const code = failure instanceof Error && "code" in failure ? failure.code : undefined;
-  switch (code) {
-    case "ECONNREFUSED":
-      return "refuses connections";
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return "has a host name that is not found";
-    case "EHOSTUNREACH":
-    case "ENETUNREACH":
-      return "is not to be reached";
-    case undefined:
-      return failure instanceof Error && failure.message !== "" ? `gives ${failure.message}` : "does not speak HTTP/2";
-    default:
-      return String(code).startsWith("ERR_HTTP2") ? "does not speak HTTP/2" : `gives ${String(code)}`;
-  }
+  const code = failure instanceof Error && "code" in failure ? String(failure.code) : "";
+  if (code === "ECONNREFUSED") return "refuses connections";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "has a host name that is not found";
+  if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return "is not to be reached from here";
+  if (code.startsWith("ERR_HTTP2")) return "does not speak HTTP/2";
+  if (code.startsWith("ERR_SSL")) return `does not speak TLS (${code})`;
+  if (code.includes("CERT") || code.includes("VERIFY")) return `has a certificate that is not trusted here (${code})`;
+  if (code !== "") return `gives ${code}`;
+  return failure instanceof Error && failure.message !== "" ? `gives ${failure.message}` : "does not speak HTTP/2";
 }

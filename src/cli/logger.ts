@@ -7,8 +7,5 @@ import { type Logger, pino } from "pino";
 export async function createLogger(level: string): Promise<Logger> {
   if (!process.stdout.isTTY) return pino({ level, timestamp: pino.stdTimeFunctions.isoTime });
   const { default: pretty } = await import("pino-pretty");
-  return pino(
-    { level },
-    pretty({ sync: true, hideObject: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" }),
-  );
+  return pino({ level }, pretty({ sync: true, include: "level,time,err", translateTime: "SYS:HH:MM:ss.l" }));
 }

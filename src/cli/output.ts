@@ -1,10 +1,11 @@
-import { OutputClosedError } from "./exit.ts";
+import { CommandError, OutputClosedError } from "./exit.ts";
 
 /** Where a command writes what it was asked for. */
 export interface Output {
   /**
    * Resolves when the bytes are on their way; wait for it before the next. They must not change afterwards.
    * @throws {OutputClosedError} when nobody reads any more.
+   * @throws {CommandError} when it can't be written.
    */
   write(bytes: Uint8Array | string): Promise<void>;
 }
@@ -19,8 +20,13 @@ export function standardOutput(): Output {
       new Promise((resolve, reject) => {
         stdout.write(bytes, (error) => {
           if (!error) resolve();
-          else reject("code" in error && error.code === "EPIPE" ? new OutputClosedError() : error);
+          else reject(writeFailure(error));
         });
       }),
   };
+}
+
+function writeFailure(error: Error): Error {
+  if ("code" in error && error.code === "EPIPE") return new OutputClosedError();
+  return new CommandError(`cannot write the output: ${error.message}. Make room for it, or send it elsewhere.`);
 }

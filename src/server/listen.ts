@@ -60,6 +60,8 @@ interface Connection {
 const http2Start = "PRI";
 /** How often connections are looked over. */
 const sweepIntervalMs = 5_000;
+/** How long the last answers have to leave: on Deno a session that is closed drops what was written a moment ago. */
+const flushMs = 100;
 /** How long connections may take to close by themselves. */
 const closeGraceMs = 500;
 
@@ -121,6 +123,7 @@ export class Port {
   /** Takes no new connection, closes those there are, and cuts off what does not close in a moment. */
   async close(): Promise<void> {
     this.#sweep?.cancel();
+    if (this.#connections.size > 0) await this.#passed(flushMs);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.#connections) connection.close();
     const timer = this.#clock.after(closeGraceMs, () => {
@@ -128,6 +131,12 @@ export class Port {
     });
     await closed;
     timer.cancel();
+  }
+
+  #passed(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.after(delayMs, resolve);
+    });
   }
 
   #accept(socket: net.Socket): void {

@@ -1,12 +1,13 @@
 /** `tailrace append` against a real node: what it takes, what it says, and how it ends when something goes wrong. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { present } from "../../src/base/assert.ts";
 import { type CliRun, runCli, startCli } from "../support/cli.ts";
 import { cliCommand, type NodeProcess, startNode } from "../support/node-process.ts";
+import { unless } from "../support/skip.ts";
 import { temporaryFolder, until } from "./support.ts";
 
 const timeout = 60_000;
@@ -68,6 +69,29 @@ describe("what it says when it is done", () => {
     const stream = JSON.parse(described.stdout.toString());
     assert.deepEqual([stream.id, stream.digest, stream.nextIndex], [streamId, digest, 3]);
     assert.ok(seconds >= 0);
+  });
+});
+
+const hasPty = spawnSync("script", ["-qec", "true", "/dev/null"], { stdio: "ignore" }).status === 0;
+
+describe("on a terminal", { ...unless(hasPty, "no pseudo-terminal to be had by script") }, () => {
+  /** What a terminal is given by `tailrace append`, when its input comes by `source`. */
+  function shown(source: string, ...args: string[]): string {
+    const words = [...cliCommand, "append", ...args, "--server", url()].map((word) => `'${word}'`).join(" ");
+    return spawnSync("script", ["-qec", `${source} ${words}`, "/dev/null"], { encoding: "utf8" }).stdout;
+  }
+
+  test("a bar shows how far it is, and the rate", { timeout }, () => {
+    const big = file("shown", `${"x".repeat(99)}\n`.repeat(50_000));
+    const output = shown("", "shown/bar", big);
+    assert.match(output, /=+-+ \d+% {2}[\d.]+ [kM]?B {2}[\d.]+ [kM]?B\/s/);
+    assert.match(output, /appended 50,000 records to shown\/bar: /);
+    assert.doesNotMatch(shown("", "shown/bar", big, "--quiet"), /B\/s/);
+  });
+
+  test("where the size is not known, figures do", { timeout }, () => {
+    const big = file("shown", `${"x".repeat(99)}\n`.repeat(50_000));
+    assert.match(shown(`cat '${big}' |`, "shown/figures"), /[\d.]+ [kM]B {2}[\d,]+ records {2}[\d.]+ [kM]?B\/s/);
   });
 });
 

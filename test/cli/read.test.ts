@@ -1,11 +1,13 @@
 /** `tailrace read` against a real node: where it begins and ends, what it prints, and how it lives through a restart. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { present } from "../../src/base/assert.ts";
 import { runCli, startCli } from "../support/cli.ts";
 import { cliCommand, type NodeProcess, startNode } from "../support/node-process.ts";
+import { unless } from "../support/skip.ts";
 import { temporaryFolder, until } from "./support.ts";
 
 const timeout = 60_000;
@@ -121,6 +123,22 @@ describe("what it prints", () => {
       assert.deepEqual([code, Buffer.concat(stderr).toString()], [0, ""]);
     }
   });
+});
+
+test("output that can't be written is said in a line", {
+  timeout,
+  ...unless(fs.existsSync("/dev/full"), "there is no /dev/full here"),
+}, async () => {
+  const [command, ...rest] = cliCommand;
+  const full = fs.openSync("/dev/full", "w");
+  const child = spawn(command, [...rest, "read", "ten", "--server", url()], { stdio: ["ignore", full, "pipe"] });
+  let stderr = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    stderr += chunk;
+  });
+  assert.equal(await new Promise((resolve) => child.once("close", resolve)), 1);
+  assert.match(stderr, /^tailrace: cannot write the output: .*no space left.*\n$/i);
+  fs.closeSync(full);
 });
 
 describe("refusals", () => {

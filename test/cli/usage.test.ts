@@ -1,6 +1,8 @@
 /** The command line itself: help, version, and what is said of a command that can't be understood. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as http from "node:http";
+import * as net from "node:net";
 import { describe, test } from "node:test";
 import { runCli } from "../support/cli.ts";
 
@@ -93,6 +95,34 @@ describe("mistakes in a command", () => {
       );
     });
   }
+});
+
+describe("something else at the address", () => {
+  const strangers = [
+    { name: "HTTP/1.1", scheme: "http", why: "does not speak HTTP/2", create: () => http.createServer() },
+    { name: "no TLS", scheme: "https", why: "does not speak TLS (", create: () => http.createServer() },
+    { name: "hangs up", scheme: "http", why: "", create: () => net.createServer((socket) => socket.destroy()) },
+  ];
+  for (const { name, scheme, why, create } of strangers) {
+    test(name, { timeout }, async () => {
+      const server = create();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const address = server.address();
+      assert.ok(address !== null && typeof address === "object");
+      const url = `${scheme}://127.0.0.1:${address.port}`;
+      const { code, stderr } = await runCli(url, ["read", "s"]);
+      server.close();
+      assert.equal(code, 3);
+      assert.ok(stderr.startsWith(`tailrace: there is no node to talk to: ${url} ${why}`), stderr);
+      assert.match(stderr, /^[^\n]*\n$/);
+    });
+  }
+
+  test("a host name that is not found", { timeout }, async () => {
+    const { code, stderr } = await runCli("http://no-such-host.invalid:8400", ["read", "s"]);
+    assert.equal(code, 3);
+    assert.match(stderr, /^tailrace: there is no node to talk to: http:\/\/no-such-host\.invalid:8400 .*\n$/);
+  });
 });
 
 describe("a node that is not there", () => {

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { type JsonObject, toJson } from "@bufbuild/protobuf";
 import { ErrorDetailSchema } from "../../src/wire/gen/tailrace/v1/error_pb.ts";
 import { allCallers, type Caller, callerKinds } from "./support/callers.ts";
-import { startTestNode, type TestNode } from "./support/test-node.ts";
+import { type RealNode, startRealNode } from "./support/real-node.ts";
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 const value = base64(new Uint8Array(10));
@@ -344,10 +344,10 @@ const streamed: Case[] = [
   },
 ];
 
-let node: TestNode;
+let node: RealNode;
 let callers: Caller[] = [];
 before(async () => {
-  node = await startTestNode({ limits });
+  node = await startRealNode(limits);
   callers = allCallers(node.url);
   const [caller] = callers;
   await caller?.call("LogService/Append", { stream: "there", records: [...records, ...records] });

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { fromJson, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { RecordsSchema } from "../../src/wire/gen/tailrace/v1/record_pb.ts";
 import { allCallers, type Caller, callerKinds, type Outcome } from "./support/callers.ts";
-import { startTestNode, type TestNode } from "./support/test-node.ts";
+import { type RealNode, startRealNode } from "./support/real-node.ts";
 
 const base64 = (bytes: string | Uint8Array) => Buffer.from(bytes).toString("base64");
 
@@ -18,10 +18,10 @@ const records: JsonObject[] = [
 ];
 const batch = base64(toBinary(RecordsSchema, fromJson(RecordsSchema, { records })));
 
-let node: TestNode;
+let node: RealNode;
 let callers: Caller[] = [];
 before(async () => {
-  node = await startTestNode();
+  node = await startRealNode();
   callers = allCallers(node.url);
 });
 after(async () => {

@@ -26,7 +26,8 @@ export class Exchange {
     incoming.on("error", () => {});
     outgoing.on("error", () => {});
     outgoing.on("close", this.#close);
-    outgoing.on("finish", this.#close);
+    // Over HTTP/2 it comes before the answer has left, and "close" follows at once; over HTTP/1.1 that may take its time.
+    if (!this.isHttp2) outgoing.on("finish", this.#close);
   }
 
   /** True when nothing more can be written: all was, or the client is gone. */

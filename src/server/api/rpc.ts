@@ -10,6 +10,7 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Incoming, Outgoing } from "../listen.ts";
 import { serveByConnect } from "./adapter.ts";
 import type { Encoding } from "./answers.ts";
+import { noStore } from "./caching.ts";
 import { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
 import type { Cors } from "./cors.ts";
@@ -45,6 +46,8 @@ export function createRpcServer(api: ApiContext, cors: Cors): RpcServer {
     serve(incoming, outgoing) {
       const exchange = new Exchange(incoming, outgoing, api.clock);
       cors.expose(incoming.headers.origin, outgoing);
+      // Answers to GET may be kept only where the handler says so.
+      if (incoming.method === "GET") outgoing.setHeader("cache-control", noStore);
       const [path = "", query = ""] = (incoming.url ?? "").split("?", 2);
       const kind = requestKind(incoming.method, exchange.header("content-type"), query);
       const rpc = rpcs.get(path);

@@ -31,6 +31,8 @@ export interface TestNodeOptions {
   readonly limits?: Partial<Limits>;
   readonly settings?: Partial<ApiSettings>;
   readonly createOnAppend?: boolean;
+  /** The port; absent: a free one. */
+  readonly port?: number;
   /** Puts something between the api and the streams. */
   readonly wrap?: (streams: Streams) => Streams;
 }
@@ -53,6 +55,6 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
     version: "0.0.0-test",
     settings: { drainGraceMs: 2000, ...options.settings },
   });
-  const { url, port } = await api.listen({ host: "127.0.0.1", port: 0 });
+  const { url, port } = await api.listen({ host: "127.0.0.1", port: options.port ?? 0 });
   return Object.assign(node, { url, port, folder, streams, logged, api, registry, close: () => api.close() });
 }

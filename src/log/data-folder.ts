@@ -257,20 +257,19 @@ class OpenFolder implements DataFolder, JournalHost {
     this.#freeing.step();
   }
 
-  writeMarks(frame: FrameBuilder): boolean {
+  writeMarks(frame: FrameBuilder): void {
     this.#placesInFrame = [];
     for (const group of this.#marksWaiting) {
       const state = this.#logs.get(group)?.state;
       if (!state || state.placed || !isPlaced(state)) continue;
-      if (!frame.fits(0)) return false;
+      if (!frame.fits(0)) return;
       frame.add(RecordKind.placed, group, state.logNumber, 0);
       this.#placesInFrame.push(group);
     }
     for (const group of this.#marksWaiting) {
       // What does not fit now may lag: the segments are read on from the mark before.
-      if (!this.#writeMark(group, frame)) return true;
+      if (!this.#writeMark(group, frame)) return;
     }
-    return true;
   }
 
   marksWritten(): void {

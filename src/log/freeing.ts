@@ -71,7 +71,9 @@ export class Freeing {
   /** The oldest file is needed now: moves all tails in it to segments. @throws {NoRoomError} */
   async finish(slot: number): Promise<void> {
     for (let pinned = this.#pinning(slot); pinned.length > 0; pinned = this.#pinning(slot)) {
-      await Promise.all(pinned.map((log) => log.emptyTail()));
+      const outcomes = await Promise.allSettled(pinned.map((log) => log.emptyTail()));
+      // Only now: what still reads the ring must be done before the ring goes on, or ends.
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     }
   }
 

@@ -36,8 +36,8 @@ export interface JournalHost {
   emptyFile(slot: number): Promise<void>;
   /** A frame was written. */
   frameWritten(): void;
-  /** Adds marks that wait, those without which a file must not be used again first; false: one of these did not fit. */
-  writeMarks(frame: FrameBuilder): boolean;
+  /** Adds marks that wait, as far as they fit. */
+  writeMarks(frame: FrameBuilder): void;
   marksWritten(): void;
   /** The frame that they were added to was not written. */
   marksRefused(): void;
@@ -133,7 +133,7 @@ export class Journal {
   /** Writes what a start has to say, before anything else, at least one frame; it may use the room held back. */
   async open(contributor: Contributor): Promise<void> {
     for (let all = false; !all; ) {
-      const frame = this.#begin(0);
+      const frame = this.#begin(this.#toFreeBytes);
       all = frame ? contributor.contribute(frame) : false;
       if (!frame || (!all && frame.records === 0)) {
         await this.#nextFile();
@@ -142,6 +142,7 @@ export class Journal {
       await this.#write(frame, 0);
       contributor.written();
     }
+    await this.#restoreRoom();
   }
 
   /** Marks wait: they go with the next frame, or in one of their own after a while. */
@@ -181,7 +182,7 @@ export class Journal {
   async close(): Promise<void> {
     await this.idle();
     this.#stopped = true;
-    if (this.#snapshotFrameBytes() > this.#ring.room(0)) await this.#nextFile();
+    if (this.#snapshotFrameBytes() > this.#ring.room(this.#toFreeBytes)) await this.#nextFile();
     await this.#ring.append(this.#snapshot(FrameKind.clean), 0);
   }
 
@@ -262,6 +263,11 @@ export class Journal {
     return true;
   }
 
+  /** Of the room held back the last frame is for saying what is freed, or nothing could ever be. */
+  get #toFreeBytes(): number {
+    return this.#ring.freeFile ? 0 : frameHeader.border;
+  }
+
   /** Begins a frame at the head; `undefined`: no room there. */
   #begin(heldBackBytes: number): FrameBuilder | undefined {
     const room = this.#ring.room(heldBackBytes);
@@ -317,6 +323,16 @@ export class Journal {
     return roundUp(frameHeader.bytes + this.#context.host.snapshotBytes(), frameHeader.border);
   }
 
+  /** Starts use the room held back, one after the other: each that can makes it whole again. */
+  async #restoreRoom(): Promise<void> {
+    if (this.#ring.freeFile || this.#ring.room(this.#context.settings.heldBackBytes) >= frameHeader.border) return;
+    try {
+      await this.#nextFile();
+    } catch (error) {
+      if (!(error instanceof NoRoomError)) throw error;
+    }
+  }
+
   /** Goes on in another file, which begins with a snapshot. */
   async #nextFile(): Promise<void> {
     const { heldBackBytes } = this.#context.settings;
@@ -338,13 +354,12 @@ export class Journal {
       await this.#writingUrgentMeanwhile(host.emptyFile(slot));
       if (this.oldestSlot === slot) this.free(slot);
     }
-    for (let all = false; !all; ) {
-      const frame = this.#begin(0);
-      if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
-      all = host.writeMarks(frame);
-      await this.#write(frame, 0);
-      host.marksWritten();
-    }
+    const frame = this.#begin(0);
+    if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
+    // Marks that do not fit are in the snapshot that comes next; until then the segments tell.
+    host.writeMarks(frame);
+    await this.#write(frame, 0);
+    host.marksWritten();
     const { freeFile } = this.#ring;
     if (!freeFile) throw new NoRoomError("the journal has one file only, and no room for another");
     return freeFile;

@@ -237,23 +237,24 @@ class OpenFolder implements DataFolder, JournalHost {
   }
 
   async flushAllTails(): Promise<void> {
-    await Promise.all([...this.#logs.values()].map((log) => log.emptyTail()));
+    const outcomes = await Promise.allSettled([...this.#logs.values()].map((log) => log.emptyTail()));
+    // Only now: what still reads the ring must be done before the ring goes on, or ends.
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
-  writeMarks(frame: FrameBuilder): boolean {
+  writeMarks(frame: FrameBuilder): void {
     this.#placesInFrame = [];
     for (const group of this.#marksWaiting) {
       const state = this.#logs.get(group)?.state;
       if (!state || state.placed || !isPlaced(state)) continue;
-      if (!frame.fits(0)) return false;
+      if (!frame.fits(0)) return;
       frame.add(RecordKind.placed, group, state.logNumber, 0);
       this.#placesInFrame.push(group);
     }
     for (const group of this.#marksWaiting) {
       // What does not fit now may lag: the segments are read on from the mark before.
-      if (!this.#writeMark(group, frame)) return true;
+      if (!this.#writeMark(group, frame)) return;
     }
-    return true;
   }
 
   marksWritten(): void {

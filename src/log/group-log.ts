@@ -14,8 +14,17 @@ import { limitPassed, TailraceError } from "../base/errors.ts";
 import { stampHeader } from "./batch-writer.ts";
 import type { LogContext } from "./context.ts";
 import { type DirectRound, Flusher, type RoundLimit } from "./flush.ts";
-import { batchHeader, batchMaxBytes, digestBytes, RecordKind, voteBody } from "./format.ts";
-import type { FrameBuilder } from "./frame-writer.ts";
+import {
+  batchHeader,
+  batchMaxBytes,
+  digestBytes,
+  frameHeader,
+  markBody,
+  noteMaxBytes,
+  RecordKind,
+  voteBody,
+} from "./format.ts";
+import { type FrameBuilder, recordBytes } from "./frame-writer.ts";
 import { writeVote } from "./group-state.ts";
 import type { Contributor } from "./journal.ts";
 import { LogReader } from "./log-reader.ts";
@@ -114,12 +123,19 @@ export class JournaledLog implements GroupLog, Contributor {
     const bytes = batchHeader.bytes + batch.payload.length;
     const refusal = this.#refusal(bytes, batch.frees ?? false);
     if (refusal) return Promise.reject(refusal);
-    return this.#gather(batch, bytes, { journaled: batch.begins !== undefined, made: undefined });
+    const journaled = batch.begins !== undefined;
+    if (journaled && !this.#fitsFrame(bytes)) return Promise.reject(this.#tooLarge(bytes));
+    return this.#gather(batch, bytes, { journaled, made: undefined });
   }
 
   /** Makes the log: batch 0, whose record tells the journal of the group. */
   make(batch0: NewBatch, appendTimeMicros: number): Promise<AppendedBatch> {
     const bytes = batchHeader.bytes + batch0.payload.length;
+    if (!this.#fitsFrame(bytes)) {
+      const error = this.#tooLarge(bytes);
+      this.#ended = error;
+      return Promise.reject(error);
+    }
     return this.#gather(batch0, bytes, { journaled: true, made: { appendTimeMicros } });
   }
 
@@ -281,6 +297,21 @@ export class JournaledLog implements GroupLog, Contributor {
       return limitPassed("Cannot append now", limit, "Append again in a moment", { retryAfterMs: 100 });
     }
     return this.#context.refusal(frees);
+  }
+
+  /** Whether a batch that must be journaled fits, with its vote or its note. */
+  #fitsFrame(bytes: number): boolean {
+    return this.#journaledMaxBytes >= bytes;
+  }
+
+  get #journaledMaxBytes(): number {
+    const beside = frameHeader.bytes + recordBytes(markBody.bytes) + recordBytes(noteMaxBytes + 4) + recordBytes(0);
+    return this.#context.settings.frameMaxBytes - beside;
+  }
+
+  #tooLarge(actual: number): TailraceError {
+    const limit = { name: "journaled_batch_max_bytes", value: this.#journaledMaxBytes, actual };
+    return limitPassed("Cannot append the batch", limit, "Make it smaller, or give the journal larger files");
   }
 
   #damaged(why: string): TailraceError {

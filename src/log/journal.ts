@@ -31,8 +31,8 @@ export interface JournalHost {
   writeSnapshot(frame: FrameBuilder): void;
   /** Moves all tails to segments. */
   flushAllTails(): Promise<void>;
-  /** Adds marks that wait, those without which a file must not be used again first; false: one of these did not fit. */
-  writeMarks(frame: FrameBuilder): boolean;
+  /** Adds marks that wait, as far as they fit. */
+  writeMarks(frame: FrameBuilder): void;
   marksWritten(): void;
   /** The frame that they were added to was not written. */
   marksRefused(): void;
@@ -92,8 +92,15 @@ export class Journal {
 
   /** Writes what a start has to say, before anything else, at least one frame; it may use the room held back. */
   async open(contributor: Contributor): Promise<void> {
+    const opening = this.#writeStart(contributor);
+    // Nobody else writes meanwhile: marks of what is flushed to make room wait for their turn.
+    this.#run(() => opening.catch(() => {}));
+    await opening;
+  }
+
+  async #writeStart(contributor: Contributor): Promise<void> {
     for (let all = false; !all; ) {
-      const frame = this.#begin(0);
+      const frame = this.#begin(this.#toFreeBytes);
       all = frame ? contributor.contribute(frame) : false;
       if (!frame || (!all && frame.records === 0)) {
         await this.#nextFile();
@@ -102,6 +109,7 @@ export class Journal {
       await this.#write(frame, 0);
       contributor.written();
     }
+    await this.#restoreRoom();
   }
 
   /** Marks wait: they go with the next frame, or in one of their own after a while. */
@@ -141,7 +149,7 @@ export class Journal {
   async close(): Promise<void> {
     await this.idle();
     this.#stopped = true;
-    if (this.#snapshotFrameBytes() > this.#ring.room(0)) await this.#nextFile();
+    if (this.#snapshotFrameBytes() > this.#ring.room(this.#toFreeBytes)) await this.#nextFile();
     await this.#ring.append(this.#snapshot(FrameKind.clean), 0);
   }
 
@@ -154,8 +162,12 @@ export class Journal {
   #kick(): void {
     if (this.#running || this.#stopped) return;
     // A turn later: what the same callback appends next comes along.
-    this.#running = Promise.resolve()
-      .then(() => this.#run())
+    this.#run(() => Promise.resolve().then(() => this.#writeAll()));
+  }
+
+  /** One writes at a time. */
+  #run(write: () => Promise<void>): void {
+    this.#running = write()
       .catch((error: unknown) => {
         this.#stopped = true;
         this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -163,11 +175,11 @@ export class Journal {
       })
       .finally(() => {
         this.#running = undefined;
-        if (this.#ready.size > 0) this.#kick();
+        if (this.#ready.size > 0 || this.#marksDue) this.#kick();
       });
   }
 
-  async #run(): Promise<void> {
+  async #writeAll(): Promise<void> {
     while (this.#ready.size > 0 || this.#marksDue) {
       const before = [...this.#ready];
       try {
@@ -201,6 +213,11 @@ export class Journal {
     for (const contributor of contributors) contributor.written();
     host.marksWritten();
     this.#marksDue = false;
+  }
+
+  /** Of the room held back the last frame is for saying what is freed, or nothing could ever be. */
+  get #toFreeBytes(): number {
+    return this.#ring.freeFile ? 0 : frameHeader.border;
   }
 
   /** Begins a frame at the head; `undefined`: no room there. */
@@ -254,6 +271,16 @@ export class Journal {
     return roundUp(frameHeader.bytes + this.#context.host.snapshotBytes(), frameHeader.border);
   }
 
+  /** Starts use the room held back, one after the other: each that can makes it whole again. */
+  async #restoreRoom(): Promise<void> {
+    if (this.#ring.freeFile || this.#ring.room(this.#context.settings.heldBackBytes) >= frameHeader.border) return;
+    try {
+      await this.#nextFile();
+    } catch (error) {
+      if (!(error instanceof NoRoomError)) throw error;
+    }
+  }
+
   /** Goes on in another file, which begins with a snapshot. */
   async #nextFile(): Promise<void> {
     const { heldBackBytes } = this.#context.settings;
@@ -271,13 +298,12 @@ export class Journal {
     const { host } = this.#context;
     await host.flushAllTails();
     this.#freed = this.#ring.current.firstFrame - 1;
-    for (let all = false; !all; ) {
-      const frame = this.#begin(0);
-      if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
-      all = host.writeMarks(frame);
-      await this.#write(frame, 0);
-      host.marksWritten();
-    }
+    const frame = this.#begin(0);
+    if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
+    // Marks that do not fit are in the snapshot that comes next; until then the segments tell.
+    host.writeMarks(frame);
+    await this.#write(frame, 0);
+    host.marksWritten();
     this.#ring.freeOthers();
     this.timesEmptied += 1;
     const { freeFile } = this.#ring;

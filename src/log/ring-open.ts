@@ -176,10 +176,11 @@ async function fittedTo(
   runs: readonly { slot: number; sizeBytes: number }[] = [],
 ): Promise<LogOptions> {
   const files = options.journalFiles ?? 4;
+  const unit = options.journalUnitBytes ?? mebibyte;
   const { totalBytes } = await disk.space(path);
-  const share = Math.floor(totalBytes / 16 / files / mebibyte) * mebibyte;
-  const wanted = options.journalFileBytes ?? Math.min(Math.max(share, mebibyte), 64 * mebibyte);
-  const largest = Math.max(0, ...runs.map(({ sizeBytes }) => Math.ceil(sizeBytes / mebibyte) * mebibyte));
+  const share = Math.floor(totalBytes / 16 / files / unit) * unit;
+  const wanted = Math.min(options.journalFileBytes ?? 64 * mebibyte, Math.max(share, unit));
+  const largest = Math.max(0, ...runs.map(({ sizeBytes }) => Math.ceil(sizeBytes / unit) * unit));
   const slots = Math.max(0, ...runs.map(({ slot }) => slot + 1));
   return { ...options, journalFileBytes: Math.max(wanted, largest), journalFiles: Math.max(files, slots) };
 }

@@ -8,6 +8,8 @@ export interface LogSettings {
   /** Most files of the journal's ring. */
   readonly journalFiles: number;
   readonly journalFileBytes: number;
+  /** The files' size is a multiple of this: 1 MiB, and less for the simulator only. */
+  readonly journalUnitBytes: number;
   /** Zero-filling ahead of the journal's head goes in steps of this. */
   readonly journalFillBytes: number;
   /** Largest frame: at most 4 MiB and a quarter of a file. */
@@ -43,13 +45,15 @@ const mebibyte = 1 << 20;
 export function logSettings(options: LogOptions = {}): LogSettings {
   const journalFileBytes = options.journalFileBytes ?? 64 * mebibyte;
   const journalFiles = options.journalFiles ?? 4;
-  if (journalFileBytes % mebibyte !== 0 || journalFiles < 2 || journalFiles * journalFileBytes > 2 ** 32) {
+  const journalUnitBytes = options.journalUnitBytes ?? mebibyte;
+  if (journalFileBytes % journalUnitBytes !== 0 || journalFiles < 2 || journalFiles * journalFileBytes > 2 ** 32) {
     throw new RangeError("the journal needs 2 files or more of whole MiB, at most 4 GiB in all");
   }
   const frameMaxBytes = Math.min(4 * mebibyte, journalFileBytes / 4);
   return {
     journalFiles,
     journalFileBytes,
+    journalUnitBytes,
     journalFillBytes: 4 * mebibyte,
     frameMaxBytes,
     heldBackBytes: Math.min(mebibyte, journalFileBytes / 8),

@@ -15,7 +15,8 @@ const versionsMax = 3;
 
 /** A sync that was called and has not returned. */
 export interface SyncUnderWay {
-  readonly sectors: ReadonlySet<number>;
+  /** First sector and the one after the last, in order. */
+  readonly runs: readonly { readonly from: number; readonly to: number }[];
   /** What those sectors held at the call, where they were written again since. */
   readonly contents: Map<number, Uint8Array>;
   readonly older: Map<number, Uint8Array[]>;
@@ -81,13 +82,15 @@ export class FileNode {
   }
 
   beginSync(): SyncUnderWay {
-    const sectors = new Set<number>();
+    const runs: { from: number; to: number }[] = [];
     for (let sector = this.#dirtyFrom; sector < this.#dirtyTo; sector++) {
       if (this.#dirty[sector] !== 1) continue;
-      sectors.add(sector);
-      this.#dirty[sector] = 0;
+      const last = runs.at(-1);
+      if (last?.to === sector) last.to += 1;
+      else runs.push({ from: sector, to: sector + 1 });
     }
-    const sync = { sectors, contents: new Map(), older: this.#older, sizes: this.#sizes, size: this.#size };
+    if (this.isDirty) this.#dirty.fill(0, this.#dirtyFrom, this.#dirtyTo);
+    const sync = { runs, contents: new Map(), older: this.#older, sizes: this.#sizes, size: this.#size };
     this.#clean();
     this.#syncs.push(sync);
     return sync;
@@ -97,7 +100,9 @@ export class FileNode {
   endSync(sync: SyncUnderWay): void {
     const index = this.#syncs.indexOf(sync);
     for (const done of this.#syncs.splice(0, index + 1)) {
-      for (const sector of done.sectors) this.#persist(sector, contentOf(done, sector, this.#cache));
+      for (const { from, to } of done.runs)
+        this.#persist(from, this.#cache.subarray(from * sectorBytes, to * sectorBytes));
+      for (const [sector, content] of done.contents) this.#persist(sector, content);
       this.#diskSize = done.size;
     }
   }
@@ -105,7 +110,7 @@ export class FileNode {
   /** It failed: all that is being synced is clean now. Who else syncs the same is not told. */
   failSync(random: SimRandom): void {
     for (const failed of this.#syncs.splice(0)) {
-      for (const sector of failed.sectors) {
+      for (const sector of sectorsOf(failed)) {
         if (random.chance(0.5)) this.#persist(sector, contentOf(failed, sector, this.#cache));
       }
       if (random.chance(0.5)) this.#diskSize = failed.size;
@@ -139,7 +144,7 @@ export class FileNode {
     };
     const sizes = [this.#diskSize];
     for (const sync of this.#syncs) {
-      for (const sector of sync.sectors) {
+      for (const sector of sectorsOf(sync)) {
         settle(sector, [...(sync.older.get(sector) ?? []), contentOf(sync, sector, this.#cache)]);
       }
       sizes.push(...sync.sizes, sync.size);
@@ -204,14 +209,15 @@ export class FileNode {
 
   #keepForSyncs(sector: number): void {
     for (const sync of this.#syncs) {
-      if (sync.sectors.has(sector) && !sync.contents.has(sector))
-        sync.contents.set(sector, sectorOf(this.#cache, sector));
+      const isSynced = sync.runs.some(({ from, to }) => sector >= from && sector < to);
+      if (isSynced && !sync.contents.has(sector)) sync.contents.set(sector, sectorOf(this.#cache, sector));
     }
   }
 
+  /** Content of whole sectors, from this one on, reaches the disk. */
   #persist(sector: number, content: Uint8Array): void {
     const at = sector * sectorBytes;
-    if (this.#disk.length < at + sectorBytes) this.#disk = grown(this.#disk, at + sectorBytes);
+    if (this.#disk.length < at + content.length) this.#disk = grown(this.#disk, at + content.length);
     this.#disk.set(content, at);
   }
 
@@ -221,6 +227,10 @@ export class FileNode {
     this.#cache = grown(this.#cache, whole);
     this.#dirty = grown(this.#dirty, this.#cache.length / sectorBytes);
   }
+}
+
+function* sectorsOf(sync: SyncUnderWay): Generator<number> {
+  for (const { from, to } of sync.runs) for (let sector = from; sector < to; sector++) yield sector;
 }
 
 function contentOf(sync: SyncUnderWay, sector: number, cache: Uint8Array): Uint8Array {

@@ -108,7 +108,13 @@ export class LogLife {
     await this.#settle();
     if (!this.#process.isAlive) return "dead";
     trace("--- close");
-    await folder.close();
+    try {
+      await folder.close();
+    } catch (error) {
+      if (!(error instanceof DiskError) || !this.#mayFail) throw error;
+      this.#die(random.chance(0.5));
+      return "failed";
+    }
     must(this.#process.openFiles.length === 0, `left open at the end: ${this.#process.openFiles.join(" ")}`);
     this.#process.kill();
     return "closed";
@@ -128,7 +134,7 @@ export class LogLife {
       this.#world.isMade = true;
       return folder;
     } catch (error) {
-      if (error instanceof DiskError && disk.faults.syncFails + disk.faults.writeBackFails > 0) return undefined;
+      if (error instanceof DiskError && this.#mayFail) return undefined;
       // A folder that is there opens on a full disk too, where overwriting takes no room.
       const mayRefuse = !this.#world.isMade || plan.copyOnWrite;
       if (!(error instanceof NoRoomError) || !mayRefuse) throw error;
@@ -138,13 +144,18 @@ export class LogLife {
     }
   }
 
+  /** Whether the disk may fail for good: where overwriting takes room, a refused frame can't always be taken back. */
+  get #mayFail(): boolean {
+    const { syncFails, writeBackFails, copyOnWrite } = this.#world.disk.faults;
+    return syncFails + writeBackFails > 0 || copyOnWrite;
+  }
+
   /** A sync failed: the process ends soon. */
   async #failed(error: Error): Promise<void> {
-    const { disk, random, trace } = this.#world;
+    const { random, trace } = this.#world;
     if (!this.#process.isAlive) return;
     trace(`failed for good: ${error.message}`);
-    const { syncFails, writeBackFails, copyOnWrite } = disk.faults;
-    if (!(error instanceof DiskError) || (syncFails + writeBackFails === 0 && !copyOnWrite)) {
+    if (!(error instanceof DiskError) || !this.#mayFail) {
       this.#fail(error);
       return;
     }
@@ -261,6 +272,7 @@ export class LogLife {
         disk.count("removal refused");
         model.stage = "made";
         this.#ended.delete(group);
+        this.#follow(model, this.#logOf(model));
       },
     );
     this.#spawn(done);
@@ -282,7 +294,9 @@ export class LogLife {
 
   #append(model: GroupModel, log: GroupLog): void {
     const { random, plan } = this.#world;
-    const bytes = random.chance(plan.large) ? random.skewed(60_000, 900_000) : random.skewed(4, plan.payloadMaxBytes);
+    const bytes = random.chance(plan.large)
+      ? random.skewed(plan.largeMaxBytes >> 4, plan.largeMaxBytes)
+      : random.skewed(4, plan.payloadMaxBytes);
     const payload = new Uint8Array(bytes).fill(random.between(0, 255), 4);
     this.#submit(model, log, { kind: BatchKind.records, payload, recordCount: random.between(1, 4) }, () => {});
   }
@@ -333,7 +347,7 @@ export class LogLife {
         const batches = await log.read({
           from: { index: next },
           belowIndex: index,
-          maxBytes: random.skewed(1, 500_000),
+          maxBytes: random.skewed(1, 100_000),
         });
         must(batches.length > 0, `group ${model.group}: nothing is read from ${next} on, below ${index}`);
         model.take(next, batches);
@@ -390,7 +404,7 @@ export class LogLife {
   #fillVolume(): void {
     const { disk, random, trace, plan } = this.#world;
     const used = disk.space.totalBytes - disk.space.freeBytes;
-    disk.totalBytes = random.chance(0.5) ? plan.volumeBytes : used + random.skewed(0, 400_000);
+    disk.totalBytes = random.chance(0.5) ? plan.volumeBytes : used + random.skewed(0, 8 * plan.largeMaxBytes);
     trace(`the volume has ${disk.space.freeBytes} bytes free`);
     disk.count("volume full");
   }

@@ -23,6 +23,7 @@ export interface LogPlan {
   readonly payloadMaxBytes: number;
   /** How often an append is large enough to go to its segment at once. */
   readonly large: number;
+  readonly largeMaxBytes: number;
   /** Longest pause between two steps, milliseconds. */
   readonly pauseMaxMs: number;
 }
@@ -40,25 +41,30 @@ const mebibyte = 1 << 20;
 
 export function planOf(random: SimRandom): LogPlan {
   const trouble = random.pick(["none", "none", "none", "sync", "room", "room"]);
-  const journalFileBytes = random.pick([mebibyte, mebibyte, mebibyte, 2 * mebibyte]);
-  const journalFiles = random.between(2, 4);
+  const journalUnitBytes = 64 * kibibyte;
   const room = trouble === "room";
+  // Of a full ring an eighth of a file is left for starts and stops: each takes 4 KiB.
+  const journalFileBytes = random.pick(room ? [8, 16] : [1, 1, 1, 1, 2, 4, 16]) * journalUnitBytes;
+  const journalFiles = random.between(2, 4);
+  const ringBytes = journalFileBytes * journalFiles;
   return {
     lives: random.between(2, 6),
     settings: {
       journalFileBytes,
+      journalUnitBytes,
       journalFiles,
-      tailMaxBytes: random.pick([4 * kibibyte, 64 * kibibyte, 2 * mebibyte]),
-      arenaBytes: random.pick([0, 3 * mebibyte]),
+      tailMaxBytes: random.pick([2 * kibibyte, 20 * kibibyte, 2 * mebibyte]),
+      arenaBytes: random.pick([0, 3 * journalFileBytes]),
       markDelayMs: random.pick([1, 20, 100]),
       segmentHandles: random.pick([1, 3, 100]),
       indexMemoryBytes: random.pick([0, 500, mebibyte]),
-      appendQueueMaxBytes: random.pick([300 * kibibyte, 64 * mebibyte, 64 * mebibyte]),
+      appendQueueMaxBytes: random.pick([6 * journalFileBytes, 64 * mebibyte, 64 * mebibyte]),
       freeSpaceReserve: random.pick([0, 0, 0.01]),
     },
-    volumeBytes: room ? random.between(6, 24) * mebibyte : 1024 * mebibyte,
+    // The ring takes a sixteenth, the rest fills up or does not.
+    volumeBytes: room ? Math.floor(ringBytes * (random.chance(0.7) ? 16 : 1 + 4 * random.fraction())) : 1024 * mebibyte,
     rolling: {
-      maxBytes: random.pick([600, 20 * kibibyte, 300 * kibibyte, 64 * mebibyte]),
+      maxBytes: random.pick([600, 10 * kibibyte, 100 * kibibyte, 64 * mebibyte]),
       maxAgeMicros: random.pick([20_000, 2_000_000, 1e12]),
     },
     groupsMax: random.pick([1, 3, 8]),
@@ -66,8 +72,9 @@ export function planOf(random: SimRandom): LogPlan {
     writeBackFails: trouble === "sync" ? random.pick([0, 0.003]) : 0,
     copyOnWrite: room && random.chance(0.2),
     fills: room ? random.pick([0, 0.01, 0.03]) : 0,
-    payloadMaxBytes: random.pick([300, 8 * kibibyte, 60 * kibibyte]),
+    payloadMaxBytes: random.pick([300, 2 * kibibyte, Math.floor(journalFileBytes / 17)]),
     large: random.pick([0, 0.03, 0.2]),
+    largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 4])),
     pauseMaxMs: random.pick([0, 5, 150]),
   };
 }

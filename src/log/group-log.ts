@@ -67,6 +67,8 @@ export class JournaledLog implements GroupLog, Contributor {
   #gatheredBytes = 0;
   /** Stamped, in the frame that is on its way. */
   #journaling: Pending[] = [];
+  /** Told when that frame is over. */
+  readonly #onJournaled: (() => void)[] = [];
   /** Stamped, in flushes that are on their way. */
   #flushing: Pending[] = [];
   readonly #rolling: Rolling;
@@ -213,7 +215,8 @@ export class JournaledLog implements GroupLog, Contributor {
       this.#removalOver = resolve;
     });
     this.#rejectAll(this.#takeGathered(), reason);
-    await this.idle();
+    await this.#changes;
+    await this.#nothingUnderWay();
   }
 
   /** It was not removed after all: that was refused. */
@@ -242,12 +245,33 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Waits until no append and no flush is on its way. @throws {Error} None will end any more: the folder failed. */
   async idle(): Promise<void> {
     await this.#changes;
-    while (this.#gathered.length + this.#journaling.length > 0 || this.#flusher.isBusy) {
+    while (this.#gathered.length > 0 || this.#isUnderWay) {
+      await (this.#isUnderWay ? this.#nothingUnderWay() : this.#context.journal.idle());
+    }
+  }
+
+  get #isUnderWay(): boolean {
+    return this.#journaling.length > 0 || this.#flusher.isBusy;
+  }
+
+  /**
+   * Waits until what is stamped is durable or refused. Not for the whole journal: that may wait for this log's tail.
+   * @throws {Error} It never will be: the folder failed.
+   */
+  async #nothingUnderWay(): Promise<void> {
+    while (this.#isUnderWay) {
       await this.#flusher.idle();
-      await this.#context.journal.idle();
+      if (this.#journaling.length > 0) {
+        const settled = new Promise<void>((resolve) => this.#onJournaled.push(resolve));
+        await Promise.race([settled, this.#context.journal.idle()]);
+      }
       const failure = this.#context.failure();
       if (failure) throw failure;
     }
+  }
+
+  #journaled(): void {
+    for (const settled of this.#onJournaled.splice(0)) settled();
   }
 
   contribute(frame: FrameBuilder): boolean {
@@ -271,6 +295,7 @@ export class JournaledLog implements GroupLog, Contributor {
     const { state } = this;
     const written = this.#journaling;
     this.#journaling = [];
+    this.#journaled();
     for (const pending of written) {
       const { appended, batch } = pending;
       assert(appended !== undefined, "a batch was written without a stamp");
@@ -296,6 +321,7 @@ export class JournaledLog implements GroupLog, Contributor {
   #refuseAll(error: NoRoomError): void {
     const refused = [...this.#journaling, ...this.#flushing, ...this.#takeGathered()];
     this.#journaling = [];
+    this.#journaled();
     this.#flushing = [];
     this.state.stamped = this.state.durable;
     this.#rolling.takenBack();
@@ -540,10 +566,7 @@ export class JournaledLog implements GroupLog, Contributor {
     const run = async () => {
       this.#changing += 1;
       try {
-        while (this.#journaling.length > 0 || this.#flusher.isBusy) {
-          await this.#context.journal.idle();
-          await this.#flusher.idle();
-        }
+        await this.#nothingUnderWay();
         await this.#flusher.hold(change);
       } finally {
         this.#rolling.changed();

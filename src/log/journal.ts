@@ -132,6 +132,13 @@ export class Journal {
 
   /** Writes what a start has to say, before anything else, at least one frame; it may use the room held back. */
   async open(contributor: Contributor): Promise<void> {
+    const opening = this.#writeStart(contributor);
+    // Nobody else writes meanwhile: marks of what is flushed to make room wait for their turn.
+    this.#run(() => opening.catch(() => {}));
+    await opening;
+  }
+
+  async #writeStart(contributor: Contributor): Promise<void> {
     for (let all = false; !all; ) {
       const frame = this.#begin(this.#toFreeBytes);
       all = frame ? contributor.contribute(frame) : false;
@@ -195,8 +202,12 @@ export class Journal {
   #kick(): void {
     if (this.#running || this.#stopped) return;
     // A turn later: what the same callback appends next comes along.
-    this.#running = Promise.resolve()
-      .then(() => this.#run())
+    this.#run(() => Promise.resolve().then(() => this.#writeAll()));
+  }
+
+  /** One writes at a time. */
+  #run(write: () => Promise<void>): void {
+    this.#running = write()
       .catch((error: unknown) => {
         this.#stopped = true;
         this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -204,7 +215,7 @@ export class Journal {
       })
       .finally(() => {
         this.#running = undefined;
-        if (this.#isReady) this.#kick();
+        if (this.#isReady || this.#marksDue) this.#kick();
       });
   }
 
@@ -212,7 +223,7 @@ export class Journal {
     return this.#ready.size + this.#readyFirst.size > 0;
   }
 
-  async #run(): Promise<void> {
+  async #writeAll(): Promise<void> {
     while (this.#isReady || this.#marksDue) {
       const before = [...this.#readyFirst, ...this.#ready];
       try {

@@ -92,11 +92,6 @@ function batchMessage({ batch, skip, take }: BatchSlice, form: AnswerForm, encod
   return toBatchMessage(batch, skip, take, batchForm);
 }
 
-/** An append's answer as protobuf. */
-export function appendResponseBytes(receipt: Receipt): Uint8Array {
-  return toBinary(AppendResponseSchema, appendResponse(receipt));
-}
-
 /** A read's answer as protobuf. */
 export function readResponseBytes(answer: ReadAnswer, form: AnswerForm): Uint8Array {
   return toBinary(ReadResponseSchema, readResponse(answer, form, "protobuf"));

@@ -5,7 +5,7 @@ import type { Registry } from "prom-client";
 import type { Incoming, Outgoing } from "../listen.ts";
 import type { ApiContext } from "./context.ts";
 import { createCors } from "./cors.ts";
-import { addPages } from "./pages.ts";
+import { addPages, pagePaths } from "./pages.ts";
 import { addRest } from "./rest.ts";
 import { createRpcServer, type RpcServer } from "./rpc.ts";
 import type { ApiSettings } from "./settings.ts";
@@ -30,9 +30,12 @@ export function createApp(api: ApiContext, { settings, registry, version, logger
   const cors = createCors(settings.corsOrigins);
   const rpcs = createRpcServer(api, cors);
   const serveRpc = (c: Context<ApiEnv>) => handOver(c, rpcs);
-  // Before all middleware: these are answered past Hono.
-  for (const path of rpcs.paths) app.on(["POST", "GET"], path, serveRpc);
-  app.use(cors.middleware);
+  for (const path of rpcs.paths) {
+    // With a second handler on the way, such as middleware, Hono would take twice as long to get there.
+    app.on(["POST", "GET"], path, serveRpc);
+    app.options(path, cors.middleware);
+  }
+  for (const path of [...pagePaths, "/v1/*"]) app.use(path, cors.middleware);
   addPages(app, api, registry, version);
   addRest(app, api);
   app.notFound((c) => {

@@ -11,9 +11,9 @@ export async function append(api: ApiContext, request: () => AppendCommand, call
   let fate: "nothing_written" | "unknown" = "nothing_written";
   try {
     const command = request();
-    const stream = await call.race(openStreams(api).getForAppend(command.stream, command.streamId));
+    const stream = await call.raceDeadline(openStreams(api).getForAppend(command.stream, command.streamId));
     fate = "unknown";
-    const receipt = await call.race(stream.append(command.payload, command.field));
+    const receipt = await call.raceDeadline(stream.append(command.payload, command.field));
     api.metrics.appended(receipt, command.payload.length);
     return receipt;
   } catch (error) {

@@ -58,6 +58,14 @@ export class Call {
     return () => listeners.delete(listener);
   }
 
+  /**
+   * The outcome of `work`, or the call's early end by its deadline, whichever is first. For work that goes on whether the
+   * client is there or not; without a deadline it costs nothing.
+   */
+  raceDeadline<T>(work: Promise<T>): Promise<T> {
+    return this.#deadline === undefined && this.#ended === undefined ? work : this.race(work);
+  }
+
   /** The outcome of `work`, or the call's early end, whichever is first. */
   race<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {

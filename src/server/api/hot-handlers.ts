@@ -3,9 +3,10 @@
  * @module
  */
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { encodeAppendResponse } from "../../wire/append-response.ts";
 import { AppendRequestSchema, ReadRequestSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { malformedRequest, splitRecords } from "../../wire/split-records.ts";
-import { appendResponseBytes, readResponseBytes } from "./answers.ts";
+import { readResponseBytes } from "./answers.ts";
 import { append } from "./append.ts";
 import type { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
@@ -21,7 +22,7 @@ export function hotAppend(api: ApiContext): HotHandler {
       const { records, rest } = splitRecords(request);
       return appendCommand(parse(AppendRequestSchema, rest), records);
     };
-    return appendResponseBytes(await append(api, command, call));
+    return encodeAppendResponse(await append(api, command, call));
   };
 }
 

@@ -6,29 +6,53 @@ export type Protocol = "grpc" | "grpc-web" | "connect" | "rest";
 
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+interface CallCount {
+  readonly labels: { readonly rpc: string; readonly protocol: string; readonly code: string };
+  count: number;
+}
+
 /** What the api port counts. Labels have few values, none of them a user's: rpc, protocol and code. */
 export class ApiMetrics {
-  readonly #calls: Counter<"rpc" | "protocol" | "code">;
+  readonly #calls = new Map<string, CallCount>();
   readonly #seconds: Histogram<"rpc">;
-  readonly #callsByLabels = new Map<string, { inc(): void }>();
   readonly #secondsByRpc = new Map<string, { observe(value: number): void }>();
-  readonly #appendedBatches: Counter;
-  readonly #appendedRecords: Counter;
-  readonly #appendedBytes: Counter;
-  readonly #readRecords: Counter;
-  readonly #readBytes: Counter;
-  readonly #tails: Gauge;
-  readonly #connectionsRefused: Counter;
+  // Plain numbers, read at a scrape: a counter of the library costs an append more than all else that is counted here.
+  readonly #sums = { appendedBatches: 0, appendedRecords: 0, appendedBytes: 0, readRecords: 0, readBytes: 0 };
+  #tails = 0;
+  #connectionsRefused = 0;
 
   /** @param open Asked at each scrape. */
   constructor(registry: Registry, open: { calls(): number; connections(): number }) {
     const registers = [registry];
-    const counter = (name: string, help: string) => new Counter({ name, help, registers });
-    this.#calls = new Counter({
+    const counter = (name: string, help: string, value: () => number) =>
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(value());
+        },
+      });
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    const calls = this.#calls;
+    new Counter({
       name: "tailrace_calls_total",
       help: "Calls that ended, by RPC or route, protocol and Connect code",
       labelNames: ["rpc", "protocol", "code"],
       registers,
+      collect() {
+        this.reset();
+        for (const { labels, count } of calls.values()) this.inc(labels, count);
+      },
     });
     this.#seconds = new Histogram({
       name: "tailrace_call_seconds",
@@ -37,40 +61,25 @@ export class ApiMetrics {
       buckets: latencyBuckets,
       registers,
     });
-    this.#appendedBatches = counter("tailrace_appended_batches_total", "Batches acknowledged to clients");
-    this.#appendedRecords = counter("tailrace_appended_records_total", "Records acknowledged to clients");
-    this.#appendedBytes = counter("tailrace_appended_bytes_total", "Bytes of payloads acknowledged to clients");
-    this.#readRecords = counter("tailrace_read_records_total", "Records given to readers and tails");
-    this.#readBytes = counter("tailrace_read_bytes_total", "Bytes of the batches given to readers and tails");
-    this.#tails = new Gauge({ name: "tailrace_tails", help: "Tails that are open", registers });
-    this.#connectionsRefused = counter("tailrace_connections_refused_total", "Connections refused by connections_max");
-    new Gauge({
-      name: "tailrace_open_calls",
-      help: "Calls that are open, tails included",
-      registers,
-      collect() {
-        this.set(open.calls());
-      },
-    });
-    new Gauge({
-      name: "tailrace_connections",
-      help: "Connections to the api port",
-      registers,
-      collect() {
-        this.set(open.connections());
-      },
-    });
+    const sums = this.#sums;
+    counter("tailrace_appended_batches_total", "Batches acknowledged to clients", () => sums.appendedBatches);
+    counter("tailrace_appended_records_total", "Records acknowledged to clients", () => sums.appendedRecords);
+    counter("tailrace_appended_bytes_total", "Bytes of payloads acknowledged to clients", () => sums.appendedBytes);
+    counter("tailrace_read_records_total", "Records given to readers and tails", () => sums.readRecords);
+    counter("tailrace_read_bytes_total", "Bytes of the batches given to readers and tails", () => sums.readBytes);
+    gauge("tailrace_tails", "Tails that are open", () => this.#tails);
+    gauge("tailrace_open_calls", "Calls that are open, tails included", open.calls);
+    gauge("tailrace_connections", "Connections to the api port", open.connections);
+    const refusedHelp = "Connections refused by connections_max";
+    counter("tailrace_connections_refused_total", refusedHelp, () => this.#connectionsRefused);
   }
 
   /** @param seconds Absent for streams, whose length says nothing of the node. */
   called(rpc: string, protocol: Protocol, code: string, seconds?: number): void {
     const key = `${rpc} ${protocol} ${code}`;
-    let count = this.#callsByLabels.get(key);
-    if (count === undefined) {
-      count = this.#calls.labels(rpc, protocol, code);
-      this.#callsByLabels.set(key, count);
-    }
-    count.inc();
+    const counted = this.#calls.get(key);
+    if (counted === undefined) this.#calls.set(key, { labels: { rpc, protocol, code }, count: 1 });
+    else counted.count++;
     if (seconds === undefined) return;
     let histogram = this.#secondsByRpc.get(rpc);
     if (histogram === undefined) {
@@ -81,32 +90,27 @@ export class ApiMetrics {
   }
 
   appended({ startOffset, nextOffset }: Receipt, bytes: number): void {
-    this.#appendedBatches.inc();
-    this.#appendedRecords.inc(nextOffset - startOffset);
-    this.#appendedBytes.inc(bytes);
+    this.#sums.appendedBatches++;
+    this.#sums.appendedRecords += nextOffset - startOffset;
+    this.#sums.appendedBytes += bytes;
   }
 
   read(batches: readonly BatchSlice[]): void {
-    let records = 0;
-    let bytes = 0;
     for (const { batch, take } of batches) {
-      records += take;
-      bytes += batch.payload.length;
+      this.#sums.readRecords += take;
+      this.#sums.readBytes += batch.payload.length;
     }
-    if (batches.length === 0) return;
-    this.#readRecords.inc(records);
-    this.#readBytes.inc(bytes);
   }
 
   tailOpened(): void {
-    this.#tails.inc();
+    this.#tails++;
   }
 
   tailClosed(): void {
-    this.#tails.dec();
+    this.#tails--;
   }
 
   connectionRefused(): void {
-    this.#connectionsRefused.inc();
+    this.#connectionsRefused++;
   }
 }

@@ -18,6 +18,9 @@ gRPC, gRPC-Web and Connect: services LogService and StreamService of tailrace.v1
 Also here: /healthz /readyz /version /metrics
 `;
 
+/** The paths of all pages. */
+export const pagePaths = ["/", "/healthz", "/readyz", "/version", "/metrics"];
+
 /** Adds the routes. */
 export function addPages(app: ApiApp, api: ApiContext, registry: Registry, version: string): void {
   app.get("/", (c) => c.text(hello.replaceAll("HOST", new URL(c.req.url).host), 200, headers));

@@ -18,6 +18,7 @@ import { withDetail } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
 import { type HotHandler, hotAppend, hotRead } from "./hot-handlers.ts";
 import { hotProtocol, serveHot } from "./hot-unary.ts";
+import type { Protocol } from "./metrics.ts";
 import { type RequestKind, requestKind } from "./protocols.ts";
 import { addServices } from "./services.ts";
 
@@ -48,30 +49,47 @@ export function createRpcServer(api: ApiContext, cors: Cors): RpcServer {
       cors.expose(incoming.headers.origin, outgoing);
       // Answers to GET may be kept only where the handler says so.
       if (incoming.method === "GET") outgoing.setHeader("cache-control", noStore);
-      const [path = "", query = ""] = (incoming.url ?? "").split("?", 2);
-      const kind = requestKind(incoming.method, exchange.header("content-type"), query);
+      const url = incoming.url ?? "";
+      const queryAt = url.indexOf("?");
+      const path = queryAt < 0 ? url : url.slice(0, queryAt);
       const rpc = rpcs.get(path);
-      if (rpc === undefined) return refuseUnknown(exchange, kind, path, api.nextCallId());
-      const call = new Call(api.nextCallId(), rpc.name);
-      const startMs = api.clock.monotonicMs();
-      api.drain.enter();
-      exchange.onClose((isComplete) => {
-        if (isComplete) call.finish();
-        else call.end("canceled");
-        api.drain.leave();
-      });
-      void serveOne(api, exchange, kind, rpc, call).then((code) => {
-        const seconds = (api.clock.monotonicMs() - startMs) / 1000;
-        api.metrics.called(rpc.name, kind.protocol, code, rpc.isStream ? undefined : seconds);
-      });
+      const query = url.slice(path.length + 1);
+      if (rpc === undefined) return refuseUnknown(exchange, kindOf(exchange, query), path, api.nextCallId());
+      const hot = rpc.hot === undefined ? undefined : hotProtocol(exchange);
+      const call = beginCall(api, exchange, rpc);
+      if (rpc.hot !== undefined && hot !== undefined) {
+        count(api, rpc, hot, serveHot(api, exchange, hot, rpc.hot, call));
+        return;
+      }
+      const kind = kindOf(exchange, query);
+      const handler = kind.isJson ? rpc.json : rpc.protobuf;
+      count(api, rpc, kind.protocol, serveByConnect(api, exchange, kind, handler, call));
     },
   };
 }
 
-function serveOne(api: ApiContext, exchange: Exchange, kind: RequestKind, rpc: Rpc, call: Call): Promise<string> {
-  const hot = rpc.hot === undefined ? undefined : hotProtocol(exchange);
-  if (rpc.hot !== undefined && hot !== undefined) return serveHot(api, exchange, hot, rpc.hot, call);
-  return serveByConnect(api, exchange, kind, kind.isJson ? rpc.json : rpc.protobuf, call);
+function kindOf(exchange: Exchange, query: string): RequestKind {
+  return requestKind(exchange.incoming.method, exchange.header("content-type"), query);
+}
+
+function beginCall(api: ApiContext, exchange: Exchange, { name }: Rpc): Call {
+  const call = new Call(api.nextCallId(), name);
+  api.drain.enter();
+  exchange.onClose((isComplete) => {
+    if (isComplete) call.finish();
+    else call.end("canceled");
+    api.drain.leave();
+  });
+  return call;
+}
+
+/** Counts a call that is being served when it is over. */
+function count(api: ApiContext, { name, isStream }: Rpc, protocol: Protocol, served: Promise<string>): void {
+  const startMs = api.clock.monotonicMs();
+  void served.then((code) => {
+    const seconds = isStream ? undefined : (api.clock.monotonicMs() - startMs) / 1000;
+    api.metrics.called(name, protocol, code, seconds);
+  });
 }
 
 function methods(api: ApiContext): Map<string, Rpc> {

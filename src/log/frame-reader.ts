@@ -6,6 +6,7 @@ import { getU64, roundUp, sameBytes, viewOf } from "../base/bytes.ts";
 import type { DiskFile } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { newerVersion } from "./batch-reader.ts";
+import { FileWindow } from "./file-window.ts";
 import { FrameKind, formatVersion, frameHeader, RecordKind, recordHeader } from "./format.ts";
 
 /** A whole frame. `bytes` is a view that is good only until the next one is read. */
@@ -48,9 +49,6 @@ export class FrameReader {
   readonly #owner: FrameOwner;
   readonly #hash: Hash;
   readonly #windowBytes: number;
-  #fileBytes = 0;
-  #window = new Uint8Array(0);
-  #windowAt = 0;
 
   constructor(file: DiskFile, owner: FrameOwner, hash: Hash, windowBytes = 8 << 20) {
     this.#file = file;
@@ -59,18 +57,14 @@ export class FrameReader {
     this.#windowBytes = windowBytes;
   }
 
-  /** Size of the file, bytes, once something was read. */
-  get fileBytes(): number {
-    return this.#fileBytes;
-  }
-
   /** The whole frames that follow each other by number from the start of the file on. */
   async *frames(): AsyncGenerator<Frame> {
-    this.#fileBytes = await this.#file.size();
+    const fileBytes = await this.#file.size();
+    const window = new FileWindow(this.#file, fileBytes, this.#windowBytes);
     let position = 0;
     let next: number | undefined;
     for (;;) {
-      const frame = await this.#frameAt(position);
+      const frame = await this.#frameAt(window, position);
       if (!frame || (next !== undefined && frame.number !== next)) return;
       yield frame;
       next = frame.number + 1;
@@ -80,24 +74,25 @@ export class FrameReader {
 
   /** The first whole frame at or after `from` with a number above `number`: what a torn end can't have behind it. */
   async wholeFrameBeyond(from: number, number: number): Promise<Frame | undefined> {
-    this.#fileBytes = await this.#file.size();
-    for (let position = from; position < this.#fileBytes; position += frameHeader.border) {
-      const frame = await this.#frameAt(position);
+    const fileBytes = await this.#file.size();
+    const window = new FileWindow(this.#file, fileBytes, this.#windowBytes);
+    for (let position = from; position < fileBytes; position += frameHeader.border) {
+      const frame = await this.#frameAt(window, position);
       if (frame && frame.number > number) return frame;
     }
     return undefined;
   }
 
-  async #frameAt(position: number): Promise<Frame | undefined> {
-    const header = await this.#bytesAt(position, frameHeader.bytes);
+  async #frameAt(window: FileWindow, position: number): Promise<Frame | undefined> {
+    const header = await window.bytesAt(position, frameHeader.bytes);
     if (!header) return undefined;
     const view = viewOf(header);
     if (view.getUint32(frameHeader.magicAt, true) !== frameHeader.magic) return undefined;
     if (!sameBytes(header.subarray(frameHeader.diskIdAt, frameHeader.diskIdAt + 16), this.#owner.diskId))
       return undefined;
     const length = view.getUint32(frameHeader.lengthAt, true);
-    if (length < frameHeader.bytes || position + length > this.#fileBytes) return undefined;
-    const bytes = await this.#bytesAt(position, length);
+    if (length < frameHeader.bytes) return undefined;
+    const bytes = await window.bytesAt(position, length);
     if (!bytes) return undefined;
     const whole = viewOf(bytes);
     const crc = this.#hash.crc32(bytes.subarray(frameHeader.magicAt), this.#owner.crcKey);
@@ -115,20 +110,6 @@ export class FrameReader {
       position,
       bytes,
     };
-  }
-
-  async #bytesAt(position: number, length: number): Promise<Uint8Array | undefined> {
-    if (position + length > this.#fileBytes) return undefined;
-    const end = this.#windowAt + this.#window.length;
-    if (position < this.#windowAt || position + length > end) {
-      const wanted = Math.min(Math.max(length, this.#windowBytes), this.#fileBytes - position);
-      const window = new Uint8Array(wanted);
-      const read = await this.#file.read(window, position);
-      this.#window = window.subarray(0, read);
-      this.#windowAt = position;
-      if (read < length) return undefined;
-    }
-    return this.#window.subarray(position - this.#windowAt, position - this.#windowAt + length);
   }
 }
 

@@ -13,7 +13,7 @@ import { FrameKind, frameHeader, idFile } from "./format.ts";
 import { FrameBuilder } from "./frame-writer.ts";
 import { JournalReplay } from "./journal-replay.ts";
 import type { RingState } from "./ring.ts";
-import { endOf, replay, scanRing, writeAgain } from "./ring-scan.ts";
+import { endOf, type Run, replay, scanRing, writeAgain } from "./ring-scan.ts";
 import { type LogOptions, type LogSettings, logSettings } from "./settings.ts";
 import type { SyncCounts } from "./types.ts";
 
@@ -115,11 +115,15 @@ async function findRing(around: RingSurroundings, id: FolderId): Promise<OpenedR
   syncs.other += 1;
   syncs.folder += 2;
   const replayed = new JournalReplay(hash);
-  for await (const { frame, records } of replay(place, scanned, settings.journalFileBytes)) {
+  const fileBytes = settings.journalFileBytes;
+  for await (const { frame, records } of replay(place, scanned, fileBytes)) {
     replayed.apply(frame, records);
   }
+  // A file whose making had no room is made anew: as a free one it would be counted on.
+  const isMade = (run: Run) => run.last > 0 || run.sizeBytes >= Math.min(settings.journalFillBytes, fileBytes);
+  for (const run of runs) if (!isMade(run)) await run.file.close();
   const ring: RingState = {
-    files: runs.map((run) => ({
+    files: runs.filter(isMade).map((run) => ({
       slot: run.slot,
       file: run.file,
       filledBytes: run.sizeBytes - (run.sizeBytes % frameHeader.border),

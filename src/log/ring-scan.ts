@@ -14,7 +14,7 @@ import { FrameKind, frameHeader } from "./format.ts";
 import { type Frame, type FrameOwner, FrameReader, type FrameRecord, recordsOf } from "./frame-reader.ts";
 
 /** A journal file, and the whole frames from its start on. */
-interface Run {
+export interface Run {
   readonly slot: number;
   readonly path: string;
   readonly file: DiskFile;

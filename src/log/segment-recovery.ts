@@ -9,9 +9,13 @@ import { sameBytes } from "../base/bytes.ts";
 import type { Disk, DiskFile } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchBytes, digestFollows, readBatch, readHeader } from "./batch-reader.ts";
+import { FileWindow } from "./file-window.ts";
 import { batchHeader, indexName, parseSegmentName, segmentName } from "./format.ts";
 import type { Mark } from "./group-state.ts";
 import type { LogPosition } from "./types.ts";
+
+/** Segments are read and written again in pieces of this. */
+const pieceBytes = 1 << 20;
 
 /** A log whose segments are to be looked at. */
 export interface SegmentsToRecover {
@@ -118,10 +122,11 @@ async function readOn(
   log: SegmentsToRecover,
   where: { from: number; sizeBytes: number; after: LogPosition; isFirst: boolean },
 ): Promise<ReadOn> {
+  const window = new FileWindow(file, where.sizeBytes, pieceBytes);
   let position = where.from;
   let end = where.after;
   for (;;) {
-    const batch = await batchAt(file, hash, log.group, position, where.sizeBytes);
+    const batch = await batchAt(window, hash, log.group, position);
     if (!batch || !(await follows(batch, end, log, hash))) return { position, end };
     // A segment begins where a checkpoint stands, and nowhere else.
     if ((batch.kind === BatchKind.checkpoint) !== (position === 0)) return { position, end };
@@ -137,20 +142,15 @@ async function readOn(
 }
 
 async function batchAt(
-  file: DiskFile,
+  window: FileWindow,
   hash: Hash,
   group: number,
   position: number,
-  sizeBytes: number,
 ): Promise<StoredBatch | undefined> {
-  if (position + batchHeader.bytes > sizeBytes) return undefined;
-  const headerBytes = new Uint8Array(batchHeader.bytes);
-  await file.read(headerBytes, position);
-  const header = readHeader(headerBytes, group, hash);
-  if (!header || position + batchBytes(header) > sizeBytes) return undefined;
-  const bytes = new Uint8Array(batchBytes(header));
-  await file.read(bytes, position);
-  return readBatch(bytes, group, hash);
+  const start = await window.bytesAt(position, batchHeader.bytes);
+  const header = start && readHeader(start, group, hash);
+  const bytes = header && (await window.bytesAt(position, batchBytes(header)));
+  return bytes && readBatch(bytes, group, hash);
 }
 
 async function follows(batch: StoredBatch, end: LogPosition, log: SegmentsToRecover, hash: Hash): Promise<boolean> {
@@ -160,8 +160,6 @@ async function follows(batch: StoredBatch, end: LogPosition, log: SegmentsToReco
   const journaled = await log.journaled(batch.index);
   return journaled === undefined || sameBytes(journaled, batch.digest);
 }
-
-const pieceBytes = 1 << 20;
 
 async function rewrite(file: DiskFile, from: number, to: number): Promise<void> {
   for (let position = from; position < to; position += pieceBytes) {

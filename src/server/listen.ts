@@ -68,6 +68,12 @@ const closeGraceMs = 500;
 /** On Deno a socket that was handed to node:http is closed after its first answer, so the client must be told. */
 const closesAfterAnswer = "Deno" in globalThis;
 
+/**
+ * On Deno (2.9) a session that answers a client's GOAWAY with one of its own ends the whole process, by an assertion of
+ * its HTTP/2 library, when streams were closed on it before. Without that answer it ends as soon as its calls have.
+ */
+const endsOnGoaway = "Deno" in globalThis;
+
 /** A port that feeds requests to `listener`. */
 export class Port {
   readonly #settings: PortSettings;
@@ -182,6 +188,7 @@ export class Port {
 
   #watch(session: http2.ServerHttp2Session, connection: Connection): void {
     session.on("error", () => session.destroy());
+    if (endsOnGoaway) session.goaway = () => {};
     session.setLocalWindowSize(this.#settings.windowBytes);
     connection.close = () => session.close();
     let isAlive = true;

@@ -211,15 +211,15 @@ export class LogLife {
       if (random.chance(0.02)) this.#remove(folder, model);
       else if (random.chance(0.1)) this.#spawn(this.#read(model, log));
       else if (random.chance(0.04)) this.#begin(model, log);
-      else for (let burst = random.skewed(1, 12); burst > 0; burst--) this.#append(model, log);
+      else for (let burst = random.skewed(1, 8); burst > 0; burst--) this.#append(model, log);
     }
   }
 
   /** As a leader does before it appends. */
   async #prepare(model: GroupModel, log: GroupLog): Promise<void> {
+    const newest = model.batches.findLast(({ kind }) => kind === BatchKind.checkpoint);
     const checkpoint = await log.lastCheckpoint();
     must(checkpoint.kind === BatchKind.checkpoint, `group ${model.group}: the last checkpoint is none`);
-    const newest = model.batches.findLast(({ kind }) => kind === BatchKind.checkpoint);
     must(checkpoint.index >= (newest?.index ?? 0), `group ${model.group}: an old checkpoint for the last one`);
     log.rollBy(this.#world.plan.rolling, (index) => rolledState(model.group, index));
   }

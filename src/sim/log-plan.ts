@@ -41,10 +41,10 @@ const mebibyte = 1 << 20;
 
 export function planOf(random: SimRandom): LogPlan {
   const trouble = random.pick(["none", "none", "none", "sync", "room", "room"]);
-  const journalUnitBytes = 64 * kibibyte;
   const room = trouble === "room";
   // Of a full ring an eighth of a file is left for starts and stops: each takes 4 KiB.
-  const journalFileBytes = random.pick(room ? [8, 16] : [1, 1, 1, 1, 2, 4, 16]) * journalUnitBytes;
+  const journalUnitBytes = (room ? 512 : 64) * kibibyte;
+  const journalFileBytes = random.pick(room ? [1, 2] : [1, 1, 1, 1, 2, 4, 16]) * journalUnitBytes;
   const journalFiles = random.between(2, 4);
   const ringBytes = journalFileBytes * journalFiles;
   return {
@@ -73,7 +73,7 @@ export function planOf(random: SimRandom): LogPlan {
     copyOnWrite: room && random.chance(0.2),
     fills: room ? random.pick([0, 0.01, 0.03]) : 0,
     payloadMaxBytes: random.pick([300, 2 * kibibyte, Math.floor(journalFileBytes / 17)]),
-    large: random.pick([0, 0.03, 0.2]),
+    large: random.pick([0, 0.03, 0.2, 0.6]),
     largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 4])),
     pauseMaxMs: random.pick([0, 5, 150]),
   };
@@ -82,6 +82,6 @@ export function planOf(random: SimRandom): LogPlan {
 export function endingOf(random: SimRandom): Ending {
   const kind = random.pick<Ending["kind"]>(["close", "kill", "kill", "power cut", "power cut"]);
   const soon = random.chance(0.3);
-  const atCall = kind === "close" ? Number.POSITIVE_INFINITY : random.skewed(1, soon ? 40 : 2500);
-  return { kind, atCall, steps: random.skewed(1, 250) };
+  const atCall = kind === "close" ? Number.POSITIVE_INFINITY : random.skewed(1, soon ? 60 : 1500);
+  return { kind, atCall, steps: random.skewed(1, 120) };
 }

@@ -445,6 +445,29 @@ describe("over HTTP/1.1 and less", () => {
   });
 });
 
+describe("requests that come in slowly, many at once", () => {
+  const ways = [
+    { name: "gRPC", headers: grpc, body: Buffer.concat([claims(60_000), new Uint8Array(40_000)]) },
+    { name: "gRPC-Web", headers: web, body: Buffer.concat([claims(60_000), new Uint8Array(40_000)]) },
+    { name: "JSON", headers: json, body: Buffer.from(`{"stream":"${"s".repeat(40_000)}`) },
+    { name: "REST", headers: { "content-type": "text/plain" }, body: new Uint8Array(40_000) },
+  ];
+  for (const { name, headers, body } of ways)
+    test(`${name}: no more than the limit is held, and all is given back`, { timeout: 20_000 }, async () => {
+      const own = await startTestNode({ settings: { requestBodiesMaxBytes: 100_000, bodyTimeoutMs: 1500 } });
+      const path = name === "REST" ? "/v1/streams/s/records" : append;
+      const ask = () => rawRequest(own.url, { path, headers, body, isOpen: true });
+      const answers = await Promise.all([ask(), ask(), ask(), ask()]);
+      const told = answers.map((answer) => answer.body.toString("latin1") + JSON.stringify(answer.trailers));
+      const refused = told.filter((one) => one.includes("request_bodies_max_bytes"));
+      assert.deepEqual([refused.length, told.filter((one) => one.includes("body_timeout_ms")).length], [2, 2]);
+      assert.equal((await rawCall(own.url, "LogService/Append", "application/grpc", good)).error, undefined);
+      const large = await ask();
+      assert.match(large.body.toString("latin1") + JSON.stringify(large.trailers), /body_timeout_ms/);
+      await own.close();
+    });
+});
+
 test("no call is left behind", { timeout: 20_000 }, async () => {
   await passed(800);
   assert.match(await node.registry.metrics(), /^tailrace_open_calls 0$/m);

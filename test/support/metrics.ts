@@ -28,7 +28,8 @@ export class Metrics {
 
   /** What came between `before` and this. */
   since(before: Metrics): Metrics {
-    return new Metrics(new Map([...this.#values].map(([name, value]) => [name, value - before.get(name)])));
+    const earlier = (name: string) => before.#values.get(name) ?? 0;
+    return new Metrics(new Map([...this.#values].map(([name, value]) => [name, value - earlier(name)])));
   }
 
   get(name: string): number {

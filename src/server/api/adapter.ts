@@ -27,13 +27,14 @@ export async function serveByConnect(
   call: Call,
 ): Promise<string> {
   const context = { callId: call.id, rpc: call.rpc };
-  const abort = new AbortController();
-  call.onEnd((reason) => abort.abort(api.mapError(reason, context)));
-  const body = new RequestBody(exchange, call, (reason) => api.mapError(reason, context));
   const { methodKind } = handler.method;
   const isOneMessage = methodKind === "unary" || methodKind === "server_streaming";
+  const explain = (reason: unknown) => api.mapError(reason, context);
+  const abort = new AbortController();
+  call.onEnd((reason) => abort.abort(explain(reason)));
+  const body = new RequestBody(exchange, call, { memory: api.bodyMemory, holdsAll: isOneMessage, explain });
   const timer = api.clock.after(api.bodyTimeoutMs, () => {
-    if (isOneMessage) body.fail(api.mapError(tooSlow(api.bodyTimeoutMs), context));
+    if (isOneMessage) body.fail(tooSlow(api.bodyTimeoutMs));
   });
   try {
     const response = await handler({

@@ -9,6 +9,7 @@ import type { Limits } from "../../base/limits.ts";
 import type { Clock } from "../../host/clock.ts";
 import { type Address, Port } from "../listen.ts";
 import { type ApiApp, createApp } from "./app.ts";
+import { BodyMemory } from "./body-memory.ts";
 import type { ApiContext, NodeState } from "./context.ts";
 import { Drain } from "./drain.ts";
 import { errorMapper } from "./errors.ts";
@@ -55,6 +56,7 @@ export function createApi(options: ApiOptions): Api {
     drain,
     mapError: errorMapper(logger, limits.requestMaxBytes),
     bodyTimeoutMs: settings.bodyTimeoutMs,
+    bodyMemory: new BodyMemory(settings.requestBodiesMaxBytes),
     nextCallId: callIds(clock),
   };
   const app = createApp(api, { ...options, settings });

@@ -12,8 +12,8 @@ import type { AppendCommand } from "./requests.ts";
 import { Waker } from "./waker.ts";
 
 /**
- * Turns of the microtask queue after which a refusal that needed no disk has arrived, however many promises it came
- * through: so what is refused at once (a limit, a deleted stream) stops the intake before the next request is passed on.
+ * Turns of the microtask queue in which a refusal arrives, however many promises it comes through. They are waited before
+ * a request is passed on, so that a refusal that has been decided (a limit, a deleted stream, want of room) stops it.
  */
 const refusalTurns = 16;
 
@@ -111,6 +111,7 @@ class Intake {
           continue;
         }
         const request = await this.#requests.next();
+        for (let turn = 0; turn < refusalTurns && !this.#isStopped; turn++) await undefined;
         if (request.done === true || this.#isStopped) break;
         await this.#take(request.value());
       }
@@ -129,7 +130,6 @@ class Intake {
     this.#unanswered++;
     this.#inFlight.push({ outcome, payloadBytes: command.payload.length });
     this.#filled.wake();
-    for (let turn = 0; turn < refusalTurns && !this.#isStopped; turn++) await undefined;
   }
 
   async #streamOf({ stream: name, streamId }: AppendCommand): Promise<Stream> {

@@ -2,6 +2,7 @@ import { TailraceError } from "../../base/errors.ts";
 import type { Limits } from "../../base/limits.ts";
 import type { Clock } from "../../host/clock.ts";
 import type { Streams } from "../../stream/types.ts";
+import type { BodyMemory } from "./body-memory.ts";
 import type { Drain } from "./drain.ts";
 import type { ErrorMapper } from "./errors.ts";
 import type { ApiMetrics } from "./metrics.ts";
@@ -22,6 +23,7 @@ export interface ApiContext {
   readonly mapError: ErrorMapper;
   /** The body of a request of one message must have come within this. */
   readonly bodyTimeoutMs: number;
+  readonly bodyMemory: BodyMemory;
   /** A fresh id for a call. */
   readonly nextCallId: () => string;
 }

@@ -77,8 +77,11 @@ function bodyOf(api: ApiContext, exchange: Exchange, protocol: HotProtocol, call
 function readBody(api: ApiContext, { incoming }: Exchange, call: Call, body: MessageBody): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const stops: (() => void)[] = [];
+    let heldBytes = 0;
     const settle = () => {
       for (const stop of stops) stop();
+      api.bodyMemory.giveBack(heldBytes);
+      heldBytes = 0;
       incoming.off("data", onData);
       incoming.off("end", onEnd);
     };
@@ -88,6 +91,8 @@ function readBody(api: ApiContext, { incoming }: Exchange, call: Call, body: Mes
     };
     const onData = (chunk: Uint8Array) => {
       try {
+        api.bodyMemory.take(chunk.length);
+        heldBytes += chunk.length;
         body.add(chunk);
       } catch (error) {
         fail(error);

@@ -163,8 +163,11 @@ async function bodyOf(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<
   const reader = c.req.raw.body?.getReader();
   if (reader === undefined) return body.finish();
   const timer = api.clock.after(api.bodyTimeoutMs, () => call.end(tooSlow(api.bodyTimeoutMs)));
+  let heldBytes = 0;
   try {
     for (let part = await call.race(reader.read()); !part.done; part = await call.race(reader.read())) {
+      api.bodyMemory.take(part.value.length);
+      heldBytes += part.value.length;
       body.add(part.value);
     }
     return body.finish();
@@ -175,6 +178,7 @@ async function bodyOf(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<
     throw call.ended;
   } finally {
     timer.cancel();
+    api.bodyMemory.giveBack(heldBytes);
   }
 }
 

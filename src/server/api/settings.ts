@@ -10,6 +10,8 @@ export interface ApiSettings extends PortSettings {
   readonly corsOrigins: readonly string[];
   /** The body of a request of one message must have come within this. */
   readonly bodyTimeoutMs: number;
+  /** Most bytes of requests that are on their way in, all calls together. */
+  readonly requestBodiesMaxBytes: number;
   /** How long calls may go on when the node stops; then they are cut off. */
   readonly drainGraceMs: number;
 }
@@ -21,6 +23,7 @@ export const defaultApiSettings: ApiSettings = {
   headersMaxBytes: 64 << 10,
   idleTimeoutMs: 75_000,
   bodyTimeoutMs: 60_000,
+  requestBodiesMaxBytes: 256 << 20,
   pingIntervalMs: 20_000,
   windowBytes: 8 << 20,
   drainGraceMs: 20_000,

@@ -139,9 +139,11 @@ export class Freeing {
   #end(round: Round): void {
     if (this.#round !== round) return;
     this.#round = undefined;
-    // Who was flushing when it was to be carried, or grew meanwhile, is for the next round.
     const { journal } = this.#context;
-    if (journal.oldestSlot === round.slot && this.#pinning(round.slot).length === 0) journal.free(round.slot);
+    // Who was flushing when it was to be carried, or grew meanwhile, is for a round that the next frame begins: at once
+    // it could find the same, again and again, and let nothing else happen.
+    if (journal.oldestSlot !== round.slot || this.#pinning(round.slot).length > 0) return;
+    journal.free(round.slot);
     this.step();
   }
 

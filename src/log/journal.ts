@@ -269,7 +269,13 @@ export class Journal {
     if (!frame) return false;
     const contributors = this.#gather(frame, urgent);
     if (contributors.length === 0) return false;
-    await this.#write(frame, 0);
+    try {
+      await this.#write(frame, 0);
+    } catch (error) {
+      if (!(error instanceof NoRoomError)) throw error;
+      for (const contributor of contributors) this.#ready.add(contributor);
+      return false;
+    }
     for (const contributor of contributors) contributor.written();
     return true;
   }

@@ -42,8 +42,8 @@ export interface FlushSource {
   takeRound(limit: RoundLimit): DirectRound | undefined;
   /** Whether a checkpoint is the next thing to stamp; if so it stays that. */
   nextIsCheckpoint(): boolean;
-  /** A flush is over, whatever became of it. */
-  flushed(): void;
+  /** A flush is over; `well`: what it took is in the segment. */
+  flushed(well: boolean): void;
   /** Nothing that is stamped and not durable can be written: no room. */
   refused(error: NoRoomError): void;
 }
@@ -137,7 +137,7 @@ export class Flusher {
     taken.resolve();
     settled.resolve();
     if (this.#refusal && this.#flushes.length === 0) this.#endRefusal(this.#refusal);
-    else this.#source.flushed();
+    else this.#source.flushed(!this.#isStopped);
   }
 
   /** Flushes until nothing of the tail is left. @throws {NoRoomError} @throws {Error} The disk failed. */
@@ -356,7 +356,7 @@ export class Flusher {
         const refusesRound = this.#refusesRound;
         this.#refusesRound = false;
         if (refusesRound) this.#source.refused(refusal);
-        this.#source.flushed();
+        this.#source.flushed(false);
       })
       .catch((error: unknown) => {
         this.#cuttingBack = undefined;

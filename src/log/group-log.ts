@@ -352,8 +352,8 @@ export class JournaledLog implements GroupLog, Contributor {
   /** A tail that has grown too large is moved in the background. */
   #flushLargeTail(): void {
     const { tail } = this.state;
-    if (tail.count > 0 && tail.bytes >= this.#context.settings.tailMaxBytes && !this.#flusher.isBusy)
-      this.#flushAside();
+    const isLarge = tail.count > 0 && tail.bytes >= this.#context.settings.tailMaxBytes;
+    if (isLarge && !this.#flusher.isBusy && !this.#ended) this.#flushAside();
   }
 
   #flushAside(direct = false): void {

@@ -43,8 +43,8 @@ export interface FlushSource {
   takeRound(limit: RoundLimit): DirectRound | undefined;
   /** Whether a checkpoint is the next thing to stamp; if so it stays that. */
   nextIsCheckpoint(): boolean;
-  /** A flush is over, whatever became of it. */
-  flushed(): void;
+  /** A flush is over; `well`: what it took is in the segment. */
+  flushed(well: boolean): void;
   /** Nothing that is stamped and not durable can be written: no room. */
   refused(error: NoRoomError): void;
 }
@@ -140,7 +140,7 @@ export class Flusher {
     taken.resolve();
     settled.resolve();
     if (this.#refusal && this.#flushes.length === 0) this.#endRefusal(this.#refusal);
-    else this.#source.flushed();
+    else this.#source.flushed(!this.#isStopped);
   }
 
   /** Runs a change of the log; nothing is on its way, and flushes that are asked for begin when it is over. */
@@ -366,7 +366,7 @@ export class Flusher {
         const refusesRound = this.#refusesRound;
         this.#refusesRound = false;
         if (refusesRound) this.#source.refused(refusal);
-        this.#source.flushed();
+        this.#source.flushed(false);
       })
       .catch((error: unknown) => {
         this.#cuttingBack = undefined;

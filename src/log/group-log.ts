@@ -90,7 +90,10 @@ export class JournaledLog implements GroupLog, Contributor {
     this.#flusher = new Flusher(state, segments, context, {
       takeRound: (limit) => this.#takeRound(limit),
       nextIsCheckpoint: () => this.#nextIsCheckpoint(),
-      flushed: () => this.#schedule(),
+      flushed: (well) => {
+        if (well) this.#flushLargeTail();
+        this.#schedule();
+      },
       refused: (error) => this.#refuseAll(error),
     });
     this.#reader = new LogReader(state, segments, context);
@@ -309,7 +312,7 @@ export class JournaledLog implements GroupLog, Contributor {
       if (batch.begins) state.vote = batch.begins;
     }
     this.#durable(written);
-    if (state.tail.bytes >= this.#context.settings.tailMaxBytes && !this.#flusher.isBusy) this.#flushAside();
+    this.#flushLargeTail();
     this.#schedule();
   }
 
@@ -407,6 +410,13 @@ export class JournaledLog implements GroupLog, Contributor {
   #startDirectFlush(): true {
     if (this.#flusher.mayStart) this.#flushAside(true);
     return true;
+  }
+
+  /** A tail that has grown too large is moved in the background. */
+  #flushLargeTail(): void {
+    const { tail } = this.state;
+    const isLarge = tail.count > 0 && tail.bytes >= this.#context.settings.tailMaxBytes;
+    if (isLarge && !this.#flusher.isBusy && !this.#ended) this.#flushAside();
   }
 
   #flushAside(direct = false): void {

@@ -63,6 +63,7 @@ export class Tail {
       this.#originMs = Math.floor(batch.appendTimeMicros / 1000);
     }
     if (batch.baseOffset - this.#originOffset > saturated) this.#moveOrigin();
+    assert(batch.baseOffset - this.#originOffset <= saturated, "a tail has more offsets than a ring has room for");
     this.#reserve();
     const at = (this.#first + this.#count) * fields;
     const { baseOffset, appendTimeMicros } = batch;

@@ -34,13 +34,15 @@ export interface Ending {
   /** After so many calls of the disk; a life that has nothing more to do before is closed. */
   readonly atCall: number;
   readonly steps: number;
+  /** The power goes before the next life. */
+  readonly powerCutAfter?: boolean;
 }
 
 const kibibyte = 1 << 10;
 const mebibyte = 1 << 20;
 
 export function planOf(random: SimRandom): LogPlan {
-  const trouble = random.pick(["none", "none", "none", "sync", "room", "room"]);
+  const trouble = random.pick(["none", "none", "none", "sync", "sync", "room", "room"]);
   const room = trouble === "room";
   // Of a full ring an eighth of a file is left for starts and stops: each takes 4 KiB.
   const journalUnitBytes = (room ? 512 : 64) * kibibyte;
@@ -68,7 +70,7 @@ export function planOf(random: SimRandom): LogPlan {
       maxAgeMicros: random.pick([20_000, 2_000_000, 1e12]),
     },
     groupsMax: random.pick([1, 3, 8]),
-    syncFails: trouble === "sync" ? random.pick([0.002, 0.02]) : 0,
+    syncFails: trouble === "sync" ? random.pick([0.005, 0.03]) : 0,
     writeBackFails: trouble === "sync" ? random.pick([0, 0.003]) : 0,
     copyOnWrite: room && random.chance(0.2),
     fills: room ? random.pick([0, 0.01, 0.03]) : 0,
@@ -83,5 +85,5 @@ export function endingOf(random: SimRandom): Ending {
   const kind = random.pick<Ending["kind"]>(["close", "kill", "kill", "power cut", "power cut"]);
   const soon = random.chance(0.3);
   const atCall = kind === "close" ? Number.POSITIVE_INFINITY : random.skewed(1, soon ? 60 : 1500);
-  return { kind, atCall, steps: random.skewed(1, 120) };
+  return { kind, atCall, steps: random.skewed(1, 120), powerCutAfter: random.chance(0.3) };
 }

@@ -4,11 +4,11 @@
  */
 import { systemHash } from "../host/hash.ts";
 import { SimDisk, type Tally } from "./disk.ts";
-import { type LifeEnd, LogLife, type LogWorld } from "./log-life.ts";
+import { LogLife, type LogWorld } from "./log-life.ts";
 import { Broken } from "./log-model.ts";
 import { type Ending, endingOf, planOf } from "./log-plan.ts";
 import { SimRandom } from "./random.ts";
-import { quiet, Timeline } from "./timeline.ts";
+import { passTime, Timeline } from "./timeline.ts";
 
 /** What became of a run. */
 export interface RunReport {
@@ -19,11 +19,20 @@ export interface RunReport {
   readonly tally: Tally;
 }
 
-/** Runs one seed. The same seed gives the same run. `trace` is told of everything, line by line. */
-export async function runLog(seed: number, trace?: (line: string) => void): Promise<RunReport> {
+/** How to run. */
+export interface RunOptions {
+  /** Told of everything, line by line. */
+  readonly trace?: (line: string) => void;
+  /** Ends of the lives, where they are not to be drawn. */
+  readonly endings?: readonly Ending[];
+}
+
+/** Runs one seed. The same seed gives the same run. */
+export async function runLog(seed: number, options: RunOptions = {}): Promise<RunReport> {
   const random = new SimRandom(seed);
   const timeline = new Timeline();
   const tally: Tally = new Map();
+  const { trace } = options;
   const tell = trace ? (line: string) => trace(`${timeline.nowMs.toFixed(3).padStart(10)} ms  ${line}`) : () => {};
   const plan = planOf(random.fork());
   const disk = new SimDisk({ timeline, random: random.fork(), totalBytes: plan.volumeBytes, tally });
@@ -34,37 +43,23 @@ export async function runLog(seed: number, trace?: (line: string) => void): Prom
     ...{ lastGroup: 0, lastAppend: 0, isMade: false },
   };
   tell(`seed ${seed}: ${JSON.stringify(plan)}`);
+  const endings = options.endings ?? Array.from({ length: plan.lives }, () => endingOf(world.random));
   try {
-    for (let life = 1; life <= plan.lives; life++) {
-      const ending = endingOf(world.random);
-      tell(`=== life ${life} of ${plan.lives}: ${JSON.stringify(ending)}`);
-      const end = await liveOnce(timeline, world, ending);
-      tell(`=== life ${life} ended: ${end}`);
-      if (world.random.chance(0.2)) disk.powerCut();
+    for (const [life, ending] of endings.entries()) {
+      tell(`=== life ${life + 1} of ${endings.length}: ${JSON.stringify(ending)}`);
+      const end = await passTime(timeline, new LogLife(world, ending).run());
+      tell(`=== life ${life + 1} ended: ${end}`);
+      if (ending.powerCutAfter) disk.powerCut();
     }
     // A last one without trouble, in which all that was acknowledged is read once more.
     disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
     disk.totalBytes = plan.volumeBytes * 4;
     tell("=== last life");
-    await liveOnce(timeline, world, { kind: "close", atCall: Number.POSITIVE_INFINITY, steps: 3 });
+    await passTime(timeline, new LogLife(world, { kind: "close", atCall: Number.POSITIVE_INFINITY, steps: 3 }).run());
     return { seed, failure: undefined, tally };
   } catch (error) {
     tell(`failed: ${error instanceof Error ? error.stack : error}`);
+    for (const { path, size } of disk.files()) tell(`left: ${path}, ${size} bytes`);
     return { seed, failure: error instanceof Error ? error : new Broken(String(error)), tally };
   }
-}
-
-/** Lets time pass until the life is over. */
-async function liveOnce(timeline: Timeline, world: LogWorld, ending: Ending): Promise<LifeEnd> {
-  let over = false;
-  const life = new LogLife(world, ending).run().finally(() => {
-    over = true;
-  });
-  life.catch(() => {});
-  await quiet();
-  while (!over) {
-    if (!timeline.step()) throw new Broken("nothing happens any more, and something is still waited for");
-    await quiet();
-  }
-  return await life;
 }

@@ -16,7 +16,7 @@ const [seeds, from] = [Number(values.seeds), Number(values.from)];
 const tally = new Map<string, number>();
 const failures = new Map<number, Error>();
 for (let seed = from; seed < from + seeds; seed++) {
-  const report = await runLog(seed, values.trace ? (line) => console.log(line) : undefined);
+  const report = await runLog(seed, values.trace ? { trace: (line) => console.log(line) } : {});
   for (const [what, count] of report.tally) tally.set(what, (tally.get(what) ?? 0) + count);
   if (!report.failure) continue;
   failures.set(seed, report.failure);

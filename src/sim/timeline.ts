@@ -82,10 +82,25 @@ export class Timeline {
 }
 
 /** Waits until all that follows from what just happened has been done: the event loop's microtasks are empty then. */
-export function quiet(): Promise<void> {
+function quiet(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
+}
+
+/** Lets time pass until `work` is done. @throws {Error} Nothing is to come any more, and it is not. */
+export async function passTime<T>(timeline: Timeline, work: Promise<T>): Promise<T> {
+  let isDone = false;
+  const watched = work.finally(() => {
+    isDone = true;
+  });
+  watched.catch(() => {});
+  await quiet();
+  while (!isDone) {
+    if (!timeline.step()) throw new Error("nothing happens any more, and something is still waited for");
+    await quiet();
+  }
+  return await watched;
 }
 
 /** The clock of one process. It stops with the process. */

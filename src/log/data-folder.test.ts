@@ -1,0 +1,451 @@
+/** A data folder on a real disk: what it refuses, what it mends, and what it has after a stop and after a kill. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { after, describe, test } from "node:test";
+import { BatchKind, type StoredBatch } from "../base/batch.ts";
+import { DataFolderError } from "../base/disk-errors.ts";
+import { TailraceError } from "../base/errors.ts";
+import { systemClock } from "../host/clock.ts";
+import { systemHash } from "../host/hash.ts";
+import { nodeDisk } from "../host/node-disk.ts";
+import { systemRandom } from "../host/random.ts";
+import { openDataFolder } from "./data-folder.ts";
+import type { LogOptions } from "./settings.ts";
+import type { DataFolder, GroupLog } from "./types.ts";
+
+const root = fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-log-"));
+after(() => fs.rmSync(root, { recursive: true, force: true }));
+
+const group = 7;
+let folders = 0;
+
+function newPath(): string {
+  folders += 1;
+  return path.join(root, `${folders}`);
+}
+
+function open(data: string, settings: LogOptions = {}): Promise<DataFolder> {
+  return openDataFolder({
+    ...{ path: data, disk: nodeDisk(), clock: systemClock, hash: systemHash, random: systemRandom },
+    settings: { journalFileBytes: 1 << 20, journalFiles: 2, arenaBytes: 1 << 20, ...settings },
+  });
+}
+
+/** Segments of some batches each, and no tail of more than one. */
+const flushedAtOnce: LogOptions = { tailMaxBytes: 1 };
+
+function make(folder: DataFolder, segmentMaxBytes = 1 << 20): GroupLog {
+  const { log } = folder.create({
+    ...{ group, checkpointState: new Uint8Array(5), startOffset: 0, appendTimeMicros: 1, note: new Uint8Array(0) },
+  });
+  log.rollBy({ maxBytes: segmentMaxBytes, maxAgeMicros: 1e16 }, () => new Uint8Array(20));
+  return log;
+}
+
+async function append(log: GroupLog, count: number, bytes = 40): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const payload = new Uint8Array(bytes).fill(log.durableEnd.index);
+    await log.append({ kind: BatchKind.records, payload, recordCount: 2 });
+  }
+}
+
+function logIn(folder: DataFolder): GroupLog {
+  const log = folder.log(group);
+  assert.ok(log);
+  return log;
+}
+
+async function all(log: GroupLog): Promise<StoredBatch[]> {
+  log.setCommit(log.durableEnd.index);
+  return await log.read({ from: { index: 0 }, belowIndex: log.durableEnd.index, maxBytes: 1 << 30 });
+}
+
+/** The files of the group, without the folders above. */
+function filesIn(data: string): string[] {
+  return fs.readdirSync(path.join(data, "groups", `${group}`, "1")).sort();
+}
+
+function fileIn(data: string, name: string): string {
+  return path.join(data, "groups", `${group}`, "1", name);
+}
+
+function activeSegment(data: string): string {
+  return fileIn(data, filesIn(data).findLast((name) => name.endsWith(".log")) ?? "");
+}
+
+/** What a kill leaves: all that was written. Nothing is on its way when this is called. */
+function killed(data: string): string {
+  const copy = newPath();
+  fs.cpSync(data, copy, { recursive: true });
+  return copy;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** A folder with some segments, stopped cleanly, and what is in its log. */
+async function stopped(): Promise<{ data: string; batches: StoredBatch[] }> {
+  const data = newPath();
+  const folder = await open(data, flushedAtOnce);
+  const log = make(folder, 1000);
+  await append(log, 30);
+  const batches = await all(log);
+  await folder.close();
+  return { data, batches };
+}
+
+async function refusalOf(data: string): Promise<DataFolderError> {
+  const error = await open(data).then(
+    async (folder) => {
+      await folder.close();
+      return undefined;
+    },
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof DataFolderError, `it opened, or: ${error}`);
+  return error;
+}
+
+describe("a data folder", () => {
+  test("has after a clean stop what it had, and starts without reading logs", async () => {
+    const data = newPath();
+    const folder = await open(data);
+    assert.equal(folder.report.kind, "created");
+    const log = make(folder);
+    await append(log, 20);
+    await append(log, 2, 100_000);
+    const batches = await all(log);
+    await folder.close();
+
+    const again = await open(data);
+    assert.deepEqual(
+      { ...again.report, durationMs: 0 },
+      { kind: "clean", groups: 1, tailBatches: 0, keptBytes: 0, cutBytes: 0, droppedBatches: 0, durationMs: 0 },
+    );
+    assert.equal(again.nodeId, folder.nodeId);
+    assert.deepEqual(await all(logIn(again)), batches);
+    await append(logIn(again), 1);
+    assert.equal(logIn(again).durableEnd.index, batches.length + 1);
+    await again.close();
+  });
+
+  test("has after a kill what it had, the first record too (C026)", async () => {
+    for (const count of [1, 2, 30]) {
+      const data = newPath();
+      const folder = await open(data);
+      const log = make(folder);
+      await append(log, count);
+      const batches = await all(log);
+      const again = await open(killed(data));
+      assert.equal(again.report.kind, "recovered");
+      assert.equal(again.report.tailBatches, count + 1);
+      assert.deepEqual(await all(logIn(again)), batches);
+      const [first] = await logIn(again).read({ from: { offset: 0 }, belowIndex: 2, maxBytes: 1 });
+      assert.equal(first?.baseOffset, 0);
+      await again.close();
+      await folder.close();
+    }
+  });
+
+  test("is one node's at a time", async () => {
+    const data = newPath();
+    const folder = await open(data);
+    const refusal = await refusalOf(data);
+    assert.match(refusal.message, new RegExp(`^The data folder ${data} is in use by another node$`));
+    assert.match(refusal.todo, /--data/);
+    await folder.close();
+    await (await open(data)).close();
+  });
+
+  test("takes no appends after it was asked to close, and closing twice is closing once", async () => {
+    const folder = await open(newPath());
+    const log = make(folder);
+    const last = append(log, 1);
+    const closing = [folder.close(), folder.close()];
+    await last;
+    await assert.rejects(append(log, 1), (error) => error instanceof TailraceError && error.reason === "not_ready");
+    await Promise.all(closing);
+  });
+
+  test("refuses a batch that must be journaled and is larger than a frame", async () => {
+    const folder = await open(newPath());
+    const { made } = folder.create({
+      ...{ group, checkpointState: new Uint8Array(300_000), startOffset: 0, appendTimeMicros: 1 },
+      note: new Uint8Array(0),
+    });
+    await assert.rejects(
+      made,
+      (error) => error instanceof TailraceError && /journaled_batch_max_bytes/.test(error.message),
+    );
+    assert.equal(folder.log(group), undefined);
+    await folder.close();
+  });
+
+  test("is left as it was where somebody else's files are in it", async () => {
+    for (const stranger of ["notes.txt", "journal/1", "groups/5"]) {
+      const data = newPath();
+      fs.mkdirSync(path.dirname(path.join(data, stranger)), { recursive: true });
+      fs.writeFileSync(path.join(data, stranger), "mine");
+      const refusal = await refusalOf(data);
+      assert.match(refusal.message, new RegExp(`^${data} is no data folder of tailrace: it has ${stranger} in it`));
+      assert.equal(fs.readFileSync(path.join(data, stranger), "utf8"), "mine");
+    }
+  });
+});
+
+describe("a data folder of which something is lost or spoiled (C008)", () => {
+  const cases = [
+    { name: "its id", spoil: (data: string) => fs.rmSync(path.join(data, "id")), says: /no data folder of tailrace/ },
+    {
+      name: "its id, emptied",
+      spoil: (data: string) => fs.truncateSync(path.join(data, "id")),
+      says: /\/id is damaged/,
+    },
+    { name: "its id, one bit", spoil: (data: string) => flip(path.join(data, "id"), 20), says: /\/id is damaged/ },
+    {
+      name: "its journal",
+      spoil: (data: string) => fs.rmSync(path.join(data, "journal"), { recursive: true }),
+      says: /The journal is damaged: .*holds no whole frame/,
+    },
+    {
+      name: "its journal, emptied",
+      spoil: (data: string) => fs.truncateSync(path.join(data, "journal", "0")),
+      says: /The journal is damaged: .*holds no whole frame/,
+    },
+    {
+      name: "its journal, a bit of an early frame",
+      spoil: (data: string) => flip(path.join(data, "journal", "0"), 4096 + 200),
+      says: /The journal is damaged: .*\/journal\/0, from byte 4096: .* is whole/,
+    },
+    {
+      name: "its journal, another folder's instead",
+      spoil: async (data: string) => {
+        const other = await stopped();
+        fs.cpSync(path.join(other.data, "journal"), path.join(data, "journal"), { recursive: true });
+      },
+      says: /The journal is damaged: .*holds no whole frame/,
+    },
+  ];
+  for (const { name, spoil, says } of cases) {
+    test(`${name}: it does not start, says what is wrong and what to do, and touches nothing`, async () => {
+      const { data } = await stopped();
+      await spoil(data);
+      const before = contentsOf(data);
+      const refusal = await refusalOf(data);
+      assert.match(refusal.message, says);
+      assert.ok(refusal.todo.length > 20);
+      assert.deepEqual(contentsOf(data), before);
+    });
+  }
+
+  test("its id, while only the journal has data: that is not wiped", async () => {
+    const data = newPath();
+    const folder = await open(data);
+    await append(make(folder), 3);
+    await folder.close();
+    fs.rmSync(path.join(data, "id"));
+    const before = contentsOf(data);
+    assert.match((await refusalOf(data)).message, /no data folder of tailrace: it has a journal in it, and no id file/);
+    assert.deepEqual(contentsOf(data), before);
+  });
+});
+
+describe("an index file is a cache: whatever became of it, reads are right (C006, C019)", () => {
+  const spoilings = [
+    { name: "missing", spoil: (file: string) => fs.rmSync(file) },
+    { name: "empty", spoil: (file: string) => fs.truncateSync(file) },
+    { name: "short", spoil: (file: string) => fs.truncateSync(file, fs.statSync(file).size - 5) },
+    { name: "wrong in 8 bytes", spoil: (file: string) => fs.writeFileSync(file, "whatever", { flag: "r+" }) },
+    { name: "with 12 zeros behind it", spoil: (file: string) => fs.appendFileSync(file, new Uint8Array(12)) },
+    { name: "with 4096 zeros behind it", spoil: (file: string) => fs.appendFileSync(file, new Uint8Array(4096)) },
+  ];
+  for (const { name, spoil } of spoilings) {
+    test(name, async () => {
+      const { data, batches } = await stopped();
+      const indexes = filesIn(data).filter((file) => file.endsWith(".index"));
+      assert.ok(indexes.length > 3);
+      for (const index of indexes) spoil(fileIn(data, index));
+      const folder = await open(data);
+      await findsEach(logIn(folder), batches);
+      await folder.close();
+      const again = await open(data);
+      await findsEach(logIn(again), batches);
+      await again.close();
+    });
+  }
+
+  test("of another segment", async () => {
+    const { data, batches } = await stopped();
+    const [first = "", second = ""] = filesIn(data).filter((file) => file.endsWith(".index"));
+    fs.copyFileSync(fileIn(data, first), fileIn(data, second));
+    const folder = await open(data);
+    await findsEach(logIn(folder), batches);
+    await folder.close();
+  });
+});
+
+test("strays among a stream's files are let be, orphans too (C024)", async () => {
+  const { data, batches } = await stopped();
+  const strays = ["00000000000000000099.index", "7.log", "00000000000000000000.log~", "#x#", "tmp.1234"];
+  for (const stray of strays) fs.writeFileSync(fileIn(data, stray), "mine");
+  fs.mkdirSync(fileIn(data, "lost+found"));
+  fs.mkdirSync(path.join(data, "groups", "lost+found"));
+  fs.rmSync(fileIn(data, "00000000000000000000.index"));
+  for (const start of ["clean", "clean"]) {
+    const folder = await open(data);
+    assert.equal(folder.report.kind, start);
+    await findsEach(logIn(folder), batches);
+    await folder.close();
+  }
+  for (const stray of [...strays, "lost+found"]) assert.ok(fs.existsSync(fileIn(data, stray)), stray);
+  assert.ok(fs.existsSync(path.join(data, "groups", "lost+found")));
+});
+
+describe("what stands behind a log after a kill", () => {
+  for (const { name, spoil } of [
+    { name: "a zero byte", spoil: (file: string) => fs.appendFileSync(file, new Uint8Array(1)) },
+    { name: "4096 zero bytes", spoil: (file: string) => fs.appendFileSync(file, new Uint8Array(4096)) },
+    { name: "1 MiB of zeros", spoil: (file: string) => fs.appendFileSync(file, new Uint8Array(1 << 20)) },
+    { name: "a hole of 1 MiB", spoil: (file: string) => fs.truncateSync(file, fs.statSync(file).size + (1 << 20)) },
+    { name: "other bytes", spoil: (file: string) => fs.appendFileSync(file, systemRandom.bytes(5000)) },
+  ]) {
+    test(`${name}: is cut off and counted, and appends go on (C010)`, async () => {
+      const data = newPath();
+      const folder = await open(data, flushedAtOnce);
+      const log = make(folder);
+      await append(log, 5);
+      await until(() => folder.metrics.tailBytes === 0);
+      const batches = await all(log);
+      const copy = killed(data);
+      await folder.close();
+      const size = fs.statSync(activeSegment(copy)).size;
+      spoil(activeSegment(copy));
+      const spoiledBytes = fs.statSync(activeSegment(copy)).size - size;
+
+      const again = await open(copy);
+      assert.equal(again.report.cutBytes, spoiledBytes);
+      assert.equal(fs.statSync(activeSegment(copy)).size, size);
+      assert.deepEqual(await all(logIn(again)), batches);
+      await append(logIn(again), 2);
+      const more = await all(logIn(again));
+      await again.close();
+      const last = await open(copy);
+      assert.deepEqual(await all(logIn(last)), more);
+      await last.close();
+    });
+  }
+});
+
+describe("a write that a crash tore", () => {
+  test("is kept up to its last whole batch, wherever it was cut, and with any of its sectors missing (C013)", {
+    timeout: 60_000,
+  }, async () => {
+    const data = newPath();
+    const folder = await open(data, flushedAtOnce);
+    const log = make(folder);
+    await append(log, 3);
+    await until(() => folder.metrics.tailBytes === 0);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const journal = killed(data);
+    const from = fs.statSync(activeSegment(data)).size;
+    await append(log, 3, 400);
+    await until(() => folder.metrics.tailBytes === 0);
+    const written = fs.readFileSync(activeSegment(data));
+    const batches = await all(log);
+    await folder.close();
+
+    const ends = batches.map((_, i) =>
+      batches.slice(0, i + 1).reduce((sum, { payload }) => sum + 128 + payload.length, 0),
+    );
+    const check = async (segment: Uint8Array, wholeBytes: number, name: string) => {
+      const copy = killed(journal);
+      fs.writeFileSync(activeSegment(copy), segment);
+      const again = await open(copy);
+      const kept = ends.filter((end) => end <= wholeBytes).length;
+      assert.deepEqual(await all(logIn(again)), batches.slice(0, kept), name);
+      assert.equal(logIn(again).damage, undefined, name);
+      await again.close();
+      fs.rmSync(copy, { recursive: true });
+    };
+    for (let cut = from; cut <= written.length; cut += cut < from + 600 ? 13 : 41) {
+      await check(written.subarray(0, cut), cut, `cut at ${cut}`);
+    }
+    for (const border of ends.filter((end) => end > from)) {
+      for (const cut of [border - 1, border, border + 1]) await check(written.subarray(0, cut), cut, `cut at ${cut}`);
+    }
+    for (let sector = Math.floor(from / 512); sector * 512 < written.length; sector++) {
+      const lost = Math.max(sector * 512, from);
+      const torn = Uint8Array.from(written).fill(0, lost, (sector + 1) * 512);
+      await check(torn, lost, `without sector ${sector}`);
+    }
+  });
+});
+
+describe("a log that ends below its mark", () => {
+  for (const { name, spoil } of [
+    { name: "its file is short", spoil: (file: string) => fs.truncateSync(file, fs.statSync(file).size - 1) },
+    { name: "its file is gone", spoil: (file: string) => fs.rmSync(file) },
+  ]) {
+    test(`is damaged: ${name}. It takes no appends, and other logs go on`, async () => {
+      const data = newPath();
+      const folder = await open(data, flushedAtOnce);
+      await append(make(folder), 5);
+      const other = folder.create({
+        ...{
+          group: 8,
+          checkpointState: new Uint8Array(0),
+          startOffset: 0,
+          appendTimeMicros: 1,
+          note: new Uint8Array(0),
+        },
+      });
+      await other.made;
+      await until(() => folder.metrics.tailBytes === 0);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      const copy = killed(data);
+      await folder.close();
+      spoil(activeSegment(copy));
+
+      const again = await open(copy);
+      const log = logIn(again);
+      assert.match(log.damage ?? "", new RegExp(`^${activeSegment(data).replace(data, copy)} `));
+      const isDamage = (error: unknown) => error instanceof TailraceError && error.reason === "damaged";
+      await assert.rejects(append(log, 1), isDamage);
+      const healthy = again.log(8);
+      assert.ok(healthy);
+      await append(healthy, 1);
+      await again.close();
+    });
+  }
+});
+
+async function findsEach(log: GroupLog, batches: readonly StoredBatch[]): Promise<void> {
+  assert.deepEqual(await all(log), batches);
+  const belowIndex = batches.length;
+  for (const batch of batches) {
+    const [byIndex] = await log.read({ from: { index: batch.index }, belowIndex, maxBytes: 1 });
+    assert.deepEqual(byIndex, batch);
+    if (batch.recordCount === 0) continue;
+    const [byOffset] = await log.read({ from: { offset: batch.baseOffset + 1 }, belowIndex, maxBytes: 1 });
+    assert.deepEqual(byOffset, batch);
+    const first = batches.find(({ appendTimeMicros }) => appendTimeMicros >= batch.appendTimeMicros);
+    const { index } = await log.findTime(batch.appendTimeMicros, belowIndex);
+    assert.equal(index, first?.index);
+  }
+}
+
+function flip(file: string, at: number): void {
+  const bytes = fs.readFileSync(file);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  fs.writeFileSync(file, bytes);
+}
+
+/** All files below a folder but the lock, with their bytes. */
+function contentsOf(folder: string): Map<string, string> {
+  const names = fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+  const files = names.filter((name) => name !== "lock" && fs.statSync(path.join(folder, name)).isFile());
+  return new Map(files.map((name) => [name, fs.readFileSync(path.join(folder, name)).toString("base64")]));
+}

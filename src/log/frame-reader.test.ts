@@ -15,7 +15,14 @@ function frame(number: number, bodyBytes = 100, more: { owner?: typeof owner; fr
   const builder = new FrameBuilder(new Uint8Array(64 << 10));
   const body = builder.add(RecordKind.vote, 5, 1, bodyBytes);
   builder.bytes.fill(number, body, body + bodyBytes);
-  const stamp = { kind: FrameKind.frame, number, incarnation: 2, freed: more.freed ?? 0, ...(more.owner ?? owner) };
+  const stamp = {
+    kind: FrameKind.frame,
+    files: 1,
+    number,
+    incarnation: 2,
+    freed: more.freed ?? 0,
+    ...(more.owner ?? owner),
+  };
   return builder.finish(stamp, systemHash).slice();
 }
 
@@ -61,7 +68,10 @@ describe("a frame", () => {
     const builder = new FrameBuilder(new Uint8Array(4096).fill(0xee));
     builder.bytes[builder.add(RecordKind.note, 1, 2, 1)] = 42;
     builder.add(RecordKind.gone, 2 ** 40, 65_535, 0);
-    const bytes = builder.finish({ kind: FrameKind.clean, number: 1, incarnation: 1, freed: 0, ...owner }, systemHash);
+    const bytes = builder.finish(
+      { kind: FrameKind.clean, files: 1, number: 1, incarnation: 1, freed: 0, ...owner },
+      systemHash,
+    );
     const [first] = await collect(new FrameReader(fileOf(bytes), owner, systemHash).frames());
     assert.ok(first);
     assert.equal(first.kind, FrameKind.clean);

@@ -16,7 +16,9 @@ const fileBytes = 64 << 10;
 function frame(number: number, freed = 0): Uint8Array {
   const builder = new FrameBuilder(new Uint8Array(4096));
   builder.bytes[builder.add(RecordKind.note, number, 1, 1)] = number;
-  return builder.finish({ kind: FrameKind.frame, number, incarnation: 1, freed, ...owner }, systemHash).slice();
+  return builder
+    .finish({ kind: FrameKind.frame, files: 1, number, incarnation: 1, freed, ...owner }, systemHash)
+    .slice();
 }
 
 function frames(from: number, to: number, freed = 0): Uint8Array[] {

@@ -41,8 +41,8 @@ export interface Ending {
 const kibibyte = 1 << 10;
 const mebibyte = 1 << 20;
 
-export function planOf(random: SimRandom): LogPlan {
-  const trouble = random.pick(["none", "none", "none", "sync", "sync", "room", "room"]);
+/** `trouble`: what goes wrong, where it is not to be drawn. */
+export function planOf(random: SimRandom, trouble = drawTrouble(random)): LogPlan {
   const room = trouble === "room";
   // Of a full ring an eighth of a file is left for starts and stops: each takes 4 KiB.
   const journalUnitBytes = (room ? 512 : 64) * kibibyte;
@@ -86,4 +86,8 @@ export function endingOf(random: SimRandom): Ending {
   const soon = random.chance(0.3);
   const atCall = kind === "close" ? Number.POSITIVE_INFINITY : random.skewed(1, soon ? 60 : 1500);
   return { kind, atCall, steps: random.skewed(1, 120), powerCutAfter: random.chance(0.3) };
+}
+
+function drawTrouble(random: SimRandom): "none" | "sync" | "room" {
+  return random.pick(["none", "none", "none", "sync", "sync", "room", "room"]);
 }

@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly trace?: (line: string) => void;
   /** Ends of the lives, where they are not to be drawn. */
   readonly endings?: readonly Ending[];
+  /** Nothing goes wrong but that lives end. */
+  readonly withoutTrouble?: boolean;
 }
 
 /** Runs one seed. The same seed gives the same run. */
@@ -34,7 +36,7 @@ export async function runLog(seed: number, options: RunOptions = {}): Promise<Ru
   const tally: Tally = new Map();
   const { trace } = options;
   const tell = trace ? (line: string) => trace(`${timeline.nowMs.toFixed(3).padStart(10)} ms  ${line}`) : () => {};
-  const plan = planOf(random.fork());
+  const plan = planOf(random.fork(), options.withoutTrouble ? "none" : undefined);
   const disk = new SimDisk({ timeline, random: random.fork(), totalBytes: plan.volumeBytes, tally });
   disk.trace = tell;
   disk.faults = plan;

@@ -53,7 +53,7 @@ describe("a frame", () => {
     const length = 64 + 16 + 104;
     assert.equal(bytes.toString("latin1", 4, 8), "TRJF");
     assert.equal(bytes.readUInt32LE(8), length);
-    assert.deepEqual([...bytes.subarray(12, 16)], [1, FrameKind.frame, 0, 0]);
+    assert.deepEqual([...bytes.subarray(12, 16)], [1, FrameKind.frame, 1, 0]);
     assert.deepEqual(
       [16, 24, 32].map((at) => Number(bytes.readBigUInt64LE(at))),
       [7, 2, 3],

@@ -422,8 +422,7 @@ class OpenFolder implements DataFolder, JournalHost {
       // Nothing is lost by a stop that is not clean: the next start has more to read.
       if (!(error instanceof NoRoomError) && error !== this.#failure) throw error;
     } finally {
-      await this.#closeFiles();
-      await this.#lock.release();
+      await this.#closeFiles().finally(() => this.#lock.release());
     }
   }
 

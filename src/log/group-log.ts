@@ -144,10 +144,10 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Makes the log: batch 0, whose record tells the journal of the group. */
   make(batch0: NewBatch, appendTimeMicros: number): Promise<AppendedBatch> {
     const bytes = batchHeader.bytes + batch0.payload.length;
-    if (!this.#fitsFrame(bytes)) {
-      const error = this.#tooLarge(bytes);
-      this.#ended = error;
-      return Promise.reject(error);
+    const refusal = this.#refusal(bytes, false) ?? (this.#fitsFrame(bytes) ? undefined : this.#tooLarge(bytes));
+    if (refusal) {
+      this.#ended = refusal;
+      return Promise.reject(refusal);
     }
     return this.#gather(batch0, bytes, { journaled: true, made: { appendTimeMicros } });
   }
@@ -346,7 +346,8 @@ export class JournaledLog implements GroupLog, Contributor {
     try {
       return await read();
     } catch (error) {
-      throw this.#ended ?? error;
+      // So is a reader of a folder that is closing.
+      throw this.#ended ?? this.#context.refusal(true) ?? error;
     }
   }
 

@@ -49,6 +49,9 @@ export interface RingContext {
   readonly syncs: SyncCounts;
 }
 
+/** Zeros that go with one frame: few, since it waits for them. */
+const zerosBytes = 256 << 10;
+
 /** The files, and the head. */
 export class Ring {
   readonly #context: RingContext;
@@ -225,7 +228,7 @@ export class Ring {
       if (error instanceof NoRoomError) await this.#takeBack(file, frame, position);
       throw error;
     }
-    const filledBytes = await this.#zeroAhead(file, end);
+    const filledBytes = await this.#zeroAhead(file, end, Math.max(frame.length, zerosBytes));
     this.#context.syncs.journal += 1;
     await file.file.sync();
     file.filledBytes = filledBytes;
@@ -258,9 +261,9 @@ export class Ring {
   }
 
   /** Lays the next zeros before they are needed; gives how many bytes the next sync puts on disk. */
-  async #zeroAhead(file: RingFile, end: number): Promise<number> {
+  async #zeroAhead(file: RingFile, end: number, stepBytes: number): Promise<number> {
     const { heldBackBytes, journalFillBytes } = this.#context.settings;
-    const bytes = this.#fillBytes(file);
+    const bytes = Math.min(this.#fillBytes(file), stepBytes);
     if (bytes === 0 || file.filledBytes - end > heldBackBytes + journalFillBytes / 4) return file.filledBytes;
     try {
       await file.file.write([new Uint8Array(bytes)], file.filledBytes);

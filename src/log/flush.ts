@@ -376,17 +376,22 @@ export class Flusher {
 
   /** Synced, or what was refused could be back after a power cut. */
   async #cutBack(): Promise<void> {
-    const { handles, counters } = this.#context;
+    const { handles, counters, disk, folderSyncs } = this.#context;
     const active = this.#segments.active;
-    const cuts = [...this.#abandoned].map((path) => ({ path, sizeBytes: 0 }));
-    for (const { path, sizeBytes } of active ? [...cuts, active] : cuts) {
-      await handles.use(path, false, async (file) => {
+    if (active) {
+      await handles.use(active.path, false, async (file) => {
         if (!file) return;
-        await file.truncate(sizeBytes);
+        await file.truncate(active.sizeBytes);
         counters.syncs.other += 1;
         await file.sync();
       });
     }
+    if (this.#abandoned.size === 0) return;
+    for (const path of this.#abandoned) {
+      await handles.close(path);
+      await disk.remove(path);
+    }
+    await folderSyncs.sync(this.#segments.folder);
     this.#abandoned.clear();
   }
 }

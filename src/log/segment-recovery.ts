@@ -97,7 +97,7 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
     }
   }
   if (current.segment > mark.segment || mark.position === 0) syncs += await syncNames(disk, log, current);
-  await removeLeftovers(disk, folder, all, segments);
+  syncs += await removeLeftovers(disk, folder, all, segments);
   return { mark: current, segments, keptBytes, cutBytes, syncs, damage: undefined };
 }
 
@@ -189,12 +189,16 @@ async function removeLeftovers(
   folder: string,
   all: readonly number[],
   kept: readonly { firstIndex: number }[],
-): Promise<void> {
-  for (const firstIndex of all) {
-    if (kept.some((segment) => segment.firstIndex === firstIndex)) continue;
+): Promise<number> {
+  const gone = all.filter((firstIndex) => !kept.some((segment) => segment.firstIndex === firstIndex));
+  if (gone.length === 0) return 0;
+  for (const firstIndex of gone) {
     await disk.remove(`${folder}/${segmentName(firstIndex)}`);
     await disk.remove(`${folder}/${indexName(firstIndex)}`);
   }
+  // What came back would be taken for one of the log's segments, once the log has grown beyond it.
+  await disk.syncFolder(folder);
+  return 1;
 }
 
 function nothing(mark: Mark, segments: readonly { firstIndex: number; sizeBytes: number }[]) {

@@ -42,6 +42,7 @@ export class LogLife {
   readonly #process: ReturnType<SimDisk["attach"]>;
   readonly #clock: SimClock;
   #folder: DataFolder | undefined;
+  #hasFailed = false;
   readonly #outstanding = new Set<Promise<void>>();
   /** Groups that take no appends any more in this life. */
   readonly #ended = new Set<number>();
@@ -115,7 +116,10 @@ export class LogLife {
       this.#die(random.chance(0.5));
       return "failed";
     }
-    must(this.#process.openFiles.length === 0, `left open at the end: ${this.#process.openFiles.join(" ")}`);
+    must(
+      this.#hasFailed || this.#process.openFiles.length === 0,
+      `left open at the end: ${this.#process.openFiles.join(" ")}`,
+    );
     this.#process.kill();
     return "closed";
   }
@@ -155,6 +159,7 @@ export class LogLife {
     const { random, trace } = this.#world;
     if (!this.#process.isAlive) return;
     trace(`failed for good: ${error.message}`);
+    this.#hasFailed = true;
     if (!(error instanceof DiskError) || !this.#mayFail) {
       this.#fail(error);
       return;

@@ -43,6 +43,8 @@ export class GroupModel {
   readonly startOffset: number;
   readonly checkpointState: Uint8Array;
   stage: Stage = "making";
+  /** It was to be removed, whatever became of that: who read it then may have been told so. */
+  wasRemoved = false;
   /** Batches that were read as durable: they stay. */
   readonly batches: StoredBatch[] = [];
   readonly #hash: Hash;

@@ -4,9 +4,10 @@
  */
 import { systemHash } from "../host/hash.ts";
 import { SimDisk, type Tally } from "./disk.ts";
-import { LogLife, type LogWorld } from "./log-life.ts";
+import { LogLife } from "./log-life.ts";
 import { Broken } from "./log-model.ts";
 import { type Ending, endingOf, planOf } from "./log-plan.ts";
+import type { LogWorld } from "./log-world.ts";
 import { SimRandom } from "./random.ts";
 import { passTime, Timeline } from "./timeline.ts";
 

@@ -422,6 +422,37 @@ describe("a log that ends below its mark", () => {
   }
 });
 
+describe("a bad batch above the mark", () => {
+  for (const { name, batches, damaged } of [
+    { name: "ends the log where nothing stands two flushes beyond it", batches: 3, damaged: false },
+    { name: "is damage where a whole batch stands two flushes beyond it", batches: 6, damaged: true },
+  ]) {
+    test(name, { timeout: 20_000 }, async () => {
+      const data = newPath();
+      const folder = await open(data, { markDelayMs: 1e6, journalFileBytes: 4 << 20 });
+      const log = make(folder, 1 << 30);
+      await append(log, batches, 4 << 20);
+      const copy = killed(data);
+      await folder.close();
+      flip(activeSegment(copy), 1000);
+      const again = await open(copy, { journalFileBytes: 4 << 20 });
+      assert.equal(logIn(again).damage !== undefined, damaged);
+      assert.equal(again.report.cutBytes > 0, !damaged);
+      await again.close();
+    });
+  }
+});
+
+test("a log whose first segment is gone is damaged", async () => {
+  const { data } = await stopped();
+  const copy = newPath();
+  fs.cpSync(data, copy, { recursive: true });
+  fs.rmSync(fileIn(copy, filesIn(copy).find((name) => name.endsWith(".log")) ?? ""));
+  const again = await open(copy);
+  assert.match(logIn(again).damage ?? "", /is missing/);
+  await again.close();
+});
+
 async function findsEach(log: GroupLog, batches: readonly StoredBatch[]): Promise<void> {
   assert.deepEqual(await all(log), batches);
   const belowIndex = batches.length;

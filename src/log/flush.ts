@@ -155,13 +155,13 @@ export class Flusher {
     }
   }
 
-  /** Flushes until nothing of the tail is left. @throws {NoRoomError} @throws {Error} The disk failed. */
-  async emptyTail(): Promise<void> {
+  /** Flushes until nothing of the tail is left, as long as that is wanted. @throws {NoRoomError} @throws {Error} The disk failed. */
+  async emptyTail(isWanted: () => boolean): Promise<void> {
     const end = this.#log.tail.endIndex;
     while (this.#log.tail.startIndex < end) {
       await this.idle();
       const start = this.#log.tail.startIndex;
-      if (start >= end) return;
+      if (start >= end || !isWanted()) return;
       await this.start(false);
       if (this.#broken) throw this.#broken;
       if (this.#log.tail.startIndex === start && this.#flushes.length === 0) {

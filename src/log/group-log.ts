@@ -242,7 +242,8 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Moves the tail to segments; of a log that is being removed it waits for that. @throws {NoRoomError} */
   async emptyTail(): Promise<void> {
     await this.#removal;
-    await this.#flusher.emptyTail();
+    // Of a log that is to be removed nothing more is moved: its files go.
+    await this.#flusher.emptyTail(() => this.#ended === undefined);
   }
 
   /** Waits until no append and no flush is on its way. @throws {Error} None will end any more: the folder failed. */

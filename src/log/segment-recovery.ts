@@ -10,6 +10,7 @@ import type { Disk, DiskFile } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchBytes, digestFollows, readBatch, readHeader } from "./batch-reader.ts";
 import { FileWindow } from "./file-window.ts";
+import { batchFarBeyond } from "./damage-search.ts";
 import { batchHeader, indexName, parseSegmentName, segmentName } from "./format.ts";
 import type { Mark } from "./group-state.ts";
 import type { LogPosition } from "./types.ts";
@@ -40,17 +41,27 @@ export interface RecoveredSegments {
   readonly damage: string | undefined;
 }
 
-/** Lists the segments of a log that was stopped cleanly: nothing beyond the mark is read. */
+/** The segments of a log that was stopped cleanly: nothing beyond the mark is read. */
 export async function listSegments(
   disk: Disk,
   of: { folder: string; mark: Mark; baseIndex: number },
-): Promise<{ firstIndex: number; sizeBytes: number }[]> {
+): Promise<Pick<RecoveredSegments, "segments" | "damage">> {
   const { mark, folder, baseIndex } = of;
   const all = await segmentIndexes(disk, folder);
   const sealed = all.filter((firstIndex) => firstIndex >= baseIndex && firstIndex < mark.segment);
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
-  return [...segments, { firstIndex: mark.segment, sizeBytes: mark.position }];
+  segments.push({ firstIndex: mark.segment, sizeBytes: mark.position });
+  return { segments, damage: missingFirst(folder, segments, baseIndex) };
+}
+
+/** What is wrong where a log's files do not begin at its base. */
+function missingFirst(
+  folder: string,
+  segments: readonly { firstIndex: number }[],
+  baseIndex: number,
+): string | undefined {
+  return segments[0]?.firstIndex === baseIndex ? undefined : `${folder}/${segmentName(baseIndex)} is missing`;
 }
 
 /** Recovers the segments of one log. */
@@ -60,6 +71,8 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
   const sealed = all.filter((firstIndex) => firstIndex >= baseIndex && firstIndex < mark.segment);
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
+  const missing = missingFirst(folder, [...segments, { firstIndex: mark.segment }], baseIndex);
+  if (missing !== undefined) return { ...nothing(mark, segments), damage: missing };
 
   let current = mark;
   let [keptBytes, cutBytes, syncs] = [0, 0, 0];
@@ -77,6 +90,11 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
         return { ...nothing(mark, segments), damage: `${path} has ${sizeBytes} bytes, and ${from} were synced` };
       }
       const read = await readOn(file, hash, log, { from, sizeBytes, after: current.end, isFirst: from === 0 });
+      const far = await batchFarBeyond(file, hash, { group: log.group, ...read, sizeBytes });
+      if (far !== undefined) {
+        const damage = `${path} is bad at byte ${read.position}, and a whole batch stands at byte ${far}`;
+        return { ...nothing(mark, segments), damage };
+      }
       if (read.end.index === firstIndex && from === 0) {
         // Its first batch never arrived whole: the file was not begun.
         cutBytes += sizeBytes;

@@ -73,8 +73,10 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
   const known = { ...state, end: replayed.end };
   const flushed = state.mark.end.index > state.base.index;
   if (clean || !(hasFolder || state.placed || flushed)) {
-    const segments = flushed ? await listSegments(disk, { folder, mark: state.mark, baseIndex: state.base.index }) : [];
+    const of = { folder, mark: state.mark, baseIndex: state.base.index };
+    const { segments, damage } = flushed ? await listSegments(disk, of) : { segments: [], damage: undefined };
     const log = finish(logStateOf(group, logNumber, known, tail), replayed);
+    log.damage ??= damage;
     return { found: { state: log, segments, moved: false, dropped: strayed(log, replayed) }, ...noWork };
   }
   const journaled = async (index: number) => {

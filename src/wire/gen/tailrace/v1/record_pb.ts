@@ -54,7 +54,7 @@ export type Record = Message<"tailrace.v1.Record"> & {
   value: Uint8Array;
 
   /**
-   * When it happened, as the writer says; not checked, not used to sort, retain or find.
+   * When it happened, as the writer says, from year 1 to year 9999; not used to sort, retain or find.
    * Absent: readers use the append time of the batch.
    *
    * @generated from field: google.protobuf.Timestamp time = 4;

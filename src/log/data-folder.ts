@@ -285,6 +285,7 @@ class OpenFolder implements DataFolder, JournalHost {
     // A batch that is journaled later may follow what such a mark tells of: it must come before that batch.
     for (const group of this.#marksInFrame) this.#marksWaiting.add(group);
     this.#marksInFrame = [];
+    this.#placesInFrame = [];
   }
 
   marksWait(): boolean {

@@ -9,7 +9,7 @@
 import { assert } from "../base/assert.ts";
 import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
 import { putU32 } from "../base/bytes.ts";
-import type { NoRoomError } from "../base/disk-errors.ts";
+import { DiskError, type NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, TailraceError } from "../base/errors.ts";
 import { stampHeader } from "./batch-writer.ts";
 import type { LogContext } from "./context.ts";
@@ -75,6 +75,8 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Changes of the log other than appends, one after the other; nothing is on its way while one runs. */
   #changes: Promise<void> = Promise.resolve();
   #changing = 0;
+  /** How many changes have begun. */
+  #changesBegun = 0;
   /** Settles when a removal that began is over: the log is gone, or goes on. */
   #removal: Promise<void> | undefined;
   #removalOver: () => void = () => {};
@@ -204,7 +206,7 @@ export class JournaledLog implements GroupLog, Contributor {
   }
 
   dropBefore(checkpointIndex: number): Promise<void> {
-    return this.#change(() => dropLogBefore(this.#parts, checkpointIndex));
+    return this.#dropBefore(checkpointIndex);
   }
 
   install(checkpoint: Uint8Array): Promise<void> {
@@ -342,12 +344,19 @@ export class JournaledLog implements GroupLog, Contributor {
 
   /** Of a log that was removed meanwhile a reader is told that, whatever happened to its files. */
   async #reading<T>(read: () => Promise<T>): Promise<T> {
-    if (this.#ended) throw this.#ended;
-    try {
-      return await read();
-    } catch (error) {
-      // So is a reader of a folder that is closing.
-      throw this.#ended ?? this.#context.refusal(true) ?? error;
+    for (;;) {
+      if (this.#changing > 0) await this.#changes;
+      if (this.#ended) throw this.#ended;
+      const changesBegun = this.#changesBegun;
+      try {
+        const found = await read();
+        if (changesBegun === this.#changesBegun) return found;
+      } catch (error) {
+        // So is a reader of a folder that is closing.
+        const refusal = this.#ended ?? this.#context.refusal(true);
+        if (refusal || changesBegun === this.#changesBegun) throw refusal ?? error;
+      }
+      // The log was changed under the reading, which may have met both what was and what is: it is done again.
     }
   }
 
@@ -572,13 +581,26 @@ export class JournaledLog implements GroupLog, Contributor {
     return { state: this.state, segments: this.segments, reader: this.#reader, context: this.#context };
   }
 
+  /** A segment must begin there: what is before it is flushed first. */
+  async #dropBefore(checkpointIndex: number): Promise<void> {
+    if (checkpointIndex >= this.state.tail.startIndex) await this.emptyTail();
+    await this.#change(() => dropLogBefore(this.#parts, checkpointIndex));
+  }
+
   /** Runs a change when nothing is on its way, and lets nothing begin meanwhile. */
   #change(change: () => Promise<void>): Promise<void> {
     const run = async () => {
+      if (this.#ended) throw this.#ended;
       this.#changing += 1;
       try {
-        await this.#nothingUnderWay();
+        // A flush may begin in the turn between.
+        while (this.#isUnderWay) await this.#nothingUnderWay();
+        this.#changesBegun += 1;
         await this.#flusher.hold(change);
+      } catch (error) {
+        // What the files are now, nobody knows.
+        if (error instanceof DiskError) this.#context.failed(error);
+        throw error;
       } finally {
         this.#rolling.changed();
         this.#changing -= 1;

@@ -10,6 +10,7 @@ import type { Hash } from "../host/hash.ts";
 import { openDataFolder } from "../log/data-folder.ts";
 import type { DataFolder, GroupLog, NewBatch } from "../log/types.ts";
 import type { SimDisk } from "./disk.ts";
+import { changeOf, makeChange, placeOf } from "./log-change.ts";
 import { Broken, GroupModel, must, rolledState, type Submission } from "./log-model.ts";
 import type { Ending, LogPlan } from "./log-plan.ts";
 import type { SimRandom } from "./random.ts";
@@ -46,6 +47,8 @@ export class LogLife {
   readonly #outstanding = new Set<Promise<void>>();
   /** Groups that take no appends any more in this life. */
   readonly #ended = new Set<number>();
+  /** Reads on after a change. */
+  readonly #readOn = new Map<GroupModel, () => void>();
   /** Groups with a leader change on its way. */
   readonly #beginning = new Set<number>();
   #fail: (error: unknown) => void = () => {};
@@ -178,6 +181,7 @@ export class LogLife {
       if (stage === "making" || stage === "removing") model.stage = log ? "made" : "gone";
       if (!log) continue;
       must(log.damage === undefined, `group ${group} is called damaged: ${log.damage}`);
+      model.resolve({ base: log.base.index, end: log.durableEnd.index });
       model.endSeen(log.durableEnd);
       model.voteSeen(log.vote);
     }
@@ -213,7 +217,8 @@ export class LogLife {
         ready.add(model.group);
         await this.#prepare(model, log);
       }
-      if (random.chance(0.02)) this.#remove(folder, model);
+      if (plan.changes > 0 && random.chance(plan.changes)) this.#changeLog(model, log);
+      else if (random.chance(0.02)) this.#remove(folder, model);
       else if (random.chance(0.1)) this.#spawn(this.#read(model, log));
       else if (random.chance(0.04)) this.#begin(model, log);
       else for (let burst = random.skewed(1, 8); burst > 0; burst--) this.#append(model, log);
@@ -222,20 +227,23 @@ export class LogLife {
 
   /** As a leader does before it appends. */
   async #prepare(model: GroupModel, log: GroupLog): Promise<void> {
+    const { changes } = model;
     const newest = model.batches.findLast(({ kind }) => kind === BatchKind.checkpoint);
     const checkpoint = await log.lastCheckpoint();
     must(checkpoint.kind === BatchKind.checkpoint, `group ${model.group}: the last checkpoint is none`);
-    must(checkpoint.index >= (newest?.index ?? 0), `group ${model.group}: an old checkpoint for the last one`);
+    const isOld = checkpoint.index < (newest?.index ?? 0) && changes === model.changes;
+    must(!isOld, `group ${model.group}: an old checkpoint for the last one`);
     log.rollBy(this.#world.plan.rolling, (index) => rolledState(model.group, index));
   }
 
   #create(folder: DataFolder): void {
-    const { random, groups, hash, trace, disk } = this.#world;
+    const { random, groups, hash, trace, disk, plan } = this.#world;
     this.#world.lastGroup += 1;
     const group = this.#world.lastGroup;
     const checkpointState = random.bytes(random.skewed(0, 2000));
     const startOffset = random.pick([0, 0, 5, 2 ** 40]);
-    const model = new GroupModel(group, { startOffset, checkpointState, hash });
+    const isCuttable = plan.changes > 0 && random.chance(0.6);
+    const model = new GroupModel(group, { startOffset, checkpointState, hash, isCuttable });
     groups.set(group, model);
     trace(`create group ${group}`);
     const appendTimeMicros = this.#clock.nowMicros();
@@ -297,6 +305,36 @@ export class LogLife {
     );
   }
 
+  /** Cuts it, drops what is before a checkpoint, or begins it anew. */
+  #changeLog(model: GroupModel, log: GroupLog): void {
+    const { random, trace, disk } = this.#world;
+    if (model.change || model.stage !== "made") return;
+    if (model.isCuttable && random.chance(0.1)) log.setCommit(log.durableEnd.index);
+    const change = changeOf(random, model, log, this.#clock.nowMicros(), this.#world.hash);
+    if (!change) return;
+    model.begin(change);
+    const what = `${change.kind} ${placeOf(change)} of group ${model.group}`;
+    trace(what);
+    const done = makeChange(log, change).then(
+      () => {
+        trace(`${what} is done`);
+        disk.count(`log changed: ${change.kind}`);
+        model.done();
+        this.#readOn.get(model)?.();
+      },
+      (error: unknown) => {
+        // Then the next start tells.
+        if (error instanceof DiskError) return;
+        must(isRefusal(error), `${what}: ${error}`);
+        trace(`${what} is refused: ${error}`);
+        disk.count("change refused");
+        model.refused();
+        this.#readOn.get(model)?.();
+      },
+    );
+    this.#spawn(done);
+  }
+
   #append(model: GroupModel, log: GroupLog): void {
     const { random, plan } = this.#world;
     const bytes = random.chance(plan.large)
@@ -340,20 +378,27 @@ export class LogLife {
   /** Reads a log from its beginning, and on as it grows: what is durable once is there for ever. */
   #follow(model: GroupModel, log: GroupLog): void {
     const { random } = this.#world;
-    log.setCommit(log.durableEnd.index);
-    log.onDurable(() => log.setCommit(log.durableEnd.index));
-    let next = 0;
+    if (!model.isCuttable) {
+      log.setCommit(log.durableEnd.index);
+      log.onDurable(() => log.setCommit(log.durableEnd.index));
+    }
+    let next = model.base;
     let reading = false;
     const read = async () => {
       if (reading) return;
       reading = true;
-      while (next < log.durableEnd.index && (model.stage === "made" || model.stage === "making")) {
+      while (this.#isReadable(model) && next < log.durableEnd.index) {
         const { index } = log.durableEnd;
+        const { changes } = model;
         const batches = await log.read({
           from: { index: next },
           belowIndex: index,
           maxBytes: random.skewed(1, 100_000),
         });
+        if (changes !== model.changes) {
+          next = model.end;
+          continue;
+        }
         must(batches.length > 0, `group ${model.group}: nothing is read from ${next} on, below ${index}`);
         model.take(next, batches);
         next += batches.length;
@@ -366,13 +411,22 @@ export class LogLife {
     };
     log.onDurable(reads);
     reads();
+    this.#readOn.set(model, () => {
+      next = model.end;
+      reads();
+    });
+  }
+
+  /** While a log is changed nobody knows what there is to read. */
+  #isReadable({ stage, change }: GroupModel): boolean {
+    return (stage === "made" || stage === "making") && !change;
   }
 
   /** Reads from anywhere, and compares with what is known. */
   async #read(model: GroupModel, log: GroupLog): Promise<void> {
     const { random, disk } = this.#world;
-    const belowIndex = model.batches.length;
-    const picked = model.batches[random.between(0, Math.max(belowIndex - 1, 0))];
+    const { end: belowIndex, changes } = model;
+    const picked = model.batches[random.between(0, Math.max(model.batches.length - 1, 0))];
     if (!picked) return;
     const maxBytes = random.skewed(1, 300_000);
     try {
@@ -381,6 +435,7 @@ export class LogLife {
         const first = model.batches.find(({ appendTimeMicros }) => appendTimeMicros >= micros);
         const found = await log.findTime(micros, belowIndex);
         const expected = first ? first.index : belowIndex;
+        if (changes !== model.changes || (!first && model.isCuttable)) return;
         must(
           first ? found.index === expected : found.index >= expected,
           `group ${model.group}: time ${micros} is found at ${found.index}, not ${expected}`,
@@ -393,6 +448,7 @@ export class LogLife {
       const request = { from, belowIndex, maxBytes };
       const expected = model.expectedRead(request);
       const read = await log.read(request);
+      if (changes !== model.changes) return;
       model.checkSameBatches(read, expected, `a read from ${JSON.stringify(from)} below ${belowIndex}`);
       disk.count("index" in from ? "read by index" : "read by offset");
     } catch (error) {
@@ -426,8 +482,8 @@ export class LogLife {
     }
     for (const model of this.#groups("made")) {
       const end = this.#folder?.log(model.group)?.durableEnd.index;
-      const all = model.batches.length === end || this.#ended.has(model.group);
-      must(all, `group ${model.group}: ${model.batches.length} batches were read of ${end}`);
+      const all = model.end === end || this.#ended.has(model.group);
+      must(all, `group ${model.group}: it was read up to ${model.end} of ${end}`);
     }
     const { ringBytesUsed = 0, ringBytesMax = 0 } = this.#folder?.metrics ?? {};
     must(ringBytesUsed <= ringBytesMax, `the ring has ${ringBytesUsed} bytes of ${ringBytesMax}`);

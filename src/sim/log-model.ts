@@ -26,8 +26,14 @@ export interface Submission {
   readonly payload: Uint8Array;
   readonly recordCount: number;
   readonly begins: Vote | undefined;
-  outcome: "pending" | "acknowledged" | "refused";
+  outcome: "pending" | "acknowledged" | "refused" | "cut off";
 }
+
+/** A change of a log that was asked for and is not over. */
+export type Change =
+  | { readonly kind: "cut"; readonly index: number }
+  | { readonly kind: "drop"; readonly checkpointIndex: number }
+  | { readonly kind: "install"; readonly checkpoint: StoredBatch };
 
 /** Where a group is in its life. */
 export type Stage = "making" | "made" | "refused" | "removing" | "gone";
@@ -43,8 +49,14 @@ export class GroupModel {
   readonly startOffset: number;
   readonly checkpointState: Uint8Array;
   stage: Stage = "making";
-  /** Batches that were read as durable: they stay. */
-  readonly batches: StoredBatch[] = [];
+  /** Its suffix may be cut off: then its commit index moves only now and then. */
+  readonly isCuttable: boolean;
+  /** Batches from the base on that were read as durable: they stay. */
+  batches: StoredBatch[] = [];
+  /** A change that is on its way, or was when its process died. */
+  change: Change | undefined;
+  /** How often a change began or was over: what was read across that shows nothing. */
+  changes = 0;
   readonly #hash: Hash;
   readonly #submissions = new Map<number, Submission>();
   readonly #acknowledged = new Map<number, { appended: AppendedBatch; submission: Submission }>();
@@ -54,11 +66,97 @@ export class GroupModel {
   #leastEnd = 0;
   #vote: Vote = { term: 0 };
 
-  constructor(group: number, options: { startOffset: number; checkpointState: Uint8Array; hash: Hash }) {
+  constructor(
+    group: number,
+    options: { startOffset: number; checkpointState: Uint8Array; hash: Hash; isCuttable: boolean },
+  ) {
     this.group = group;
     this.startOffset = options.startOffset;
     this.checkpointState = options.checkpointState;
+    this.isCuttable = options.isCuttable;
     this.#hash = options.hash;
+  }
+
+  /** Index of the first batch. */
+  get base(): number {
+    return this.batches[0]?.index ?? 0;
+  }
+
+  /** Index after the last batch that was read. */
+  get end(): number {
+    return this.base + this.batches.length;
+  }
+
+  /** A change is asked for. */
+  begin(change: Change): void {
+    must(!this.change, `group ${this.group}: two changes at once`);
+    this.change = change;
+    this.changes += 1;
+  }
+
+  /** It was refused: all is as it was. */
+  refused(): void {
+    this.change = undefined;
+    this.changes += 1;
+  }
+
+  /** It is done. */
+  done(): void {
+    const { change } = this;
+    must(change !== undefined, `group ${this.group}: a change is over that never began`);
+    switch (change.kind) {
+      case "cut":
+        this.#cutTo(change.index);
+        break;
+      case "drop":
+        this.batches = this.batches.filter(({ index }) => index >= change.checkpointIndex);
+        break;
+      case "install":
+        this.#cutTo(0);
+        this.batches = [change.checkpoint];
+        this.#leastEnd = change.checkpoint.index + 1;
+        break;
+    }
+    this.change = undefined;
+    this.changes += 1;
+  }
+
+  /** A start shows whether a change on whose way the process died is done: all of it, or nothing. */
+  resolve(found: { base: number; end: number }): void {
+    const { change } = this;
+    if (change && this.#isDone(change, found)) this.done();
+    else if (change) this.refused();
+    must(found.base === this.base, `group ${this.group}: it begins at ${found.base}, not at ${this.base}`);
+  }
+
+  #isDone(change: Change, { base, end }: { base: number; end: number }): boolean {
+    switch (change.kind) {
+      case "cut":
+        return end === change.index;
+      case "drop":
+        return base === change.checkpointIndex;
+      case "install":
+        return base === change.checkpoint.index && end === base + 1;
+    }
+  }
+
+  /** What is cut off is never to come back. */
+  #cutTo(end: number): void {
+    for (const [index, { submission }] of this.#acknowledged) {
+      if (index < end) continue;
+      submission.outcome = "cut off";
+      this.#acknowledged.delete(index);
+    }
+    for (const batch of this.batches) {
+      const submission = batch.index >= end ? this.#submissionOf(batch) : undefined;
+      if (submission) submission.outcome = "cut off";
+    }
+    this.batches = this.batches.filter(({ index }) => index < end);
+    this.#leastEnd = Math.min(this.#leastEnd, end);
+  }
+
+  #submissionOf({ kind, payload }: StoredBatch): Submission | undefined {
+    return kind === BatchKind.checkpoint ? undefined : this.#submissions.get(viewOf(payload).getUint32(0, true));
   }
 
   submit(submission: Submission): void {
@@ -78,7 +176,7 @@ export class GroupModel {
     this.#acknowledged.set(index, { appended, submission });
     this.#leastEnd = Math.max(this.#leastEnd, index + 1);
     if (submission.begins) this.#vote = submission.begins;
-    const seen = this.batches[index];
+    const seen = this.batches[index - this.base];
     if (seen) this.#checkReceipt(seen);
   }
 
@@ -103,7 +201,7 @@ export class GroupModel {
   take(from: number, read: readonly StoredBatch[]): void {
     read.forEach((batch, i) => {
       must(batch.index === from + i, `group ${this.group}: batch ${batch.index} was read where ${from + i} was due`);
-      const known = this.batches[batch.index];
+      const known = this.batches[batch.index - this.base];
       if (known) this.#checkSame(known, batch);
       else this.#takeNew(batch);
     });
@@ -117,7 +215,8 @@ export class GroupModel {
         : batch.baseOffset >= from.offset || batch.baseOffset + batch.recordCount > from.offset;
     const expected: StoredBatch[] = [];
     let bytes = 0;
-    for (const batch of this.batches.slice(0, belowIndex)) {
+    for (const batch of this.batches) {
+      if (batch.index >= belowIndex) break;
       if (!isWanted(batch)) continue;
       if (expected.length > 0 && bytes + storedBytes(batch) > maxBytes) break;
       expected.push(batch);
@@ -148,7 +247,7 @@ export class GroupModel {
     const { group } = this;
     const before = this.batches.at(-1);
     const name = `group ${group}: batch ${batch.index}`;
-    must(batch.index === this.batches.length, `${name} leaves a gap after ${this.batches.length - 1}`);
+    must(batch.index === this.end, `${name} leaves a gap after ${this.end - 1}`);
     const offset = before ? before.baseOffset + before.recordCount : this.startOffset;
     must(batch.baseOffset === offset, `${name} is at offset ${batch.baseOffset}, not ${offset}`);
     must(batch.term >= (before?.term ?? 0), `${name} goes back in terms`);
@@ -173,7 +272,7 @@ export class GroupModel {
     const submission = this.#submissions.get(viewOf(batch.payload).getUint32(0, true));
     must(submission !== undefined, `${name} was never appended`);
     const { id, kind, payload, recordCount, begins, outcome } = submission;
-    must(outcome !== "refused", `${name} holds append ${id}, which was refused`);
+    must(outcome !== "refused" && outcome !== "cut off", `${name} holds append ${id}, which was ${outcome}`);
     must(sameBytes(batch.payload, payload), `${name} has another payload than append ${id}`);
     must(batch.kind === kind && batch.recordCount === recordCount, `${name} has another kind or count`);
     must(begins === undefined || begins.term === batch.term, `${name} is of term ${batch.term}`);

@@ -24,6 +24,8 @@ export interface LogPlan {
   /** How often an append is large enough to go to its segment at once. */
   readonly large: number;
   readonly largeMaxBytes: number;
+  /** How often logs are cut, trimmed or begun anew, by step. */
+  readonly changes: number;
   /** Longest pause between two steps, milliseconds. */
   readonly pauseMaxMs: number;
 }
@@ -78,6 +80,7 @@ export function planOf(random: SimRandom, trouble = drawTrouble(random)): LogPla
     large: random.pick([0, 0.03, 0.2, 0.6]),
     largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 4])),
     pauseMaxMs: random.pick([0, 5, 150]),
+    changes: random.pick([0, 0.05, 0.2]),
   };
 }
 

@@ -43,6 +43,8 @@ interface Pending {
   readonly journaled: boolean;
   /** For batch 0, which makes the group: its append time is the same on every replica. */
   readonly made: { readonly appendTimeMicros: number } | undefined;
+  /** The log put it there: it says what is before it, so it is for one place only. */
+  readonly rolled?: true;
   readonly resolve: (appended: AppendedBatch) => void;
   readonly reject: (error: Error) => void;
   /** What it was stamped with. */
@@ -450,6 +452,7 @@ export class JournaledLog implements GroupLog, Contributor {
       bytes,
       journaled: false,
       made: undefined,
+      rolled: true,
       resolve: nobody,
       reject: nobody,
       appended: undefined,
@@ -457,6 +460,15 @@ export class JournaledLog implements GroupLog, Contributor {
     });
     this.#gatheredBytes += bytes;
     this.#context.counters.gatheredBytes += bytes;
+  }
+
+  /** The place that it was for is another. */
+  #dropDueCheckpoint(): void {
+    const [first] = this.#gathered;
+    if (!first?.rolled) return;
+    this.#gathered.shift();
+    this.#gatheredBytes -= first.bytes;
+    this.#context.counters.gatheredBytes -= first.bytes;
   }
 
   #fits(pending: Pending, frame: FrameBuilder): boolean {
@@ -602,6 +614,7 @@ export class JournaledLog implements GroupLog, Contributor {
         if (error instanceof DiskError) this.#context.failed(error);
         throw error;
       } finally {
+        this.#dropDueCheckpoint();
         this.#rolling.changed();
         this.#changing -= 1;
         this.#schedule();

@@ -256,6 +256,7 @@ export class LogLife {
         this.#follow(model, log);
       },
       (error: unknown) => {
+        if (error instanceof DiskError) return;
         must(isRefusal(error), `making group ${group}: ${error}`);
         trace(`making group ${group} is refused`);
         disk.count("making refused");

@@ -218,12 +218,15 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Ends it: what waits and what comes is refused with `reason`. Resolves when nothing is on its way. */
   async end(reason: TailraceError): Promise<void> {
     this.#ended = reason;
-    this.#removal = new Promise((resolve) => {
+    const removal = new Promise<void>((resolve) => {
       this.#removalOver = resolve;
     });
+    this.#removal = removal;
     this.#rejectAll(this.#takeGathered(), reason);
     await this.#changes;
-    await this.#nothingUnderWay();
+    while (this.#isUnderWay) await this.#nothingUnderWay();
+    // Who asked for a flush in this very turn finds an empty tail when the removal is over.
+    void this.#flusher.hold(() => removal);
   }
 
   /** It was not removed after all: that was refused. */

@@ -184,6 +184,8 @@ export class Flusher {
 
   async #run(flush: Flush, before: readonly Flush[], isTaken: () => void): Promise<void> {
     while (this.#held) await this.#held;
+    // A change that failed leaves files of which nobody knows what the disk has.
+    this.#broken ??= this.#context.failure();
     const slot = await this.#takeTurn(before);
     try {
       if (this.#isStopped) return;

@@ -483,7 +483,8 @@ export class LogLife {
     }
     for (const model of this.#groups("made")) {
       const end = this.#folder?.log(model.group)?.durableEnd.index;
-      const all = model.end === end || this.#ended.has(model.group);
+      const failedInChange = this.#hasFailed && model.change !== undefined;
+      const all = model.end === end || failedInChange || this.#ended.has(model.group);
       must(all, `group ${model.group}: it was read up to ${model.end} of ${end}`);
     }
     const { ringBytesUsed = 0, ringBytesMax = 0 } = this.#folder?.metrics ?? {};

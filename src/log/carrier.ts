@@ -24,8 +24,8 @@ export class Carrier implements Contributor {
   readonly #slot: number;
   readonly #journal: Journal;
   readonly #writeMark: MarkWriter;
-  /** Bytes of a tail up to an index, read before its frame is built: building waits for nothing. */
-  readonly #read = new Map<JournaledLog, { startIndex: number; batches: Uint8Array[] }>();
+  /** Batches of a tail by ring position, read before its frame is built: building waits for nothing. */
+  readonly #read = new Map<JournaledLog, Map<number, Uint8Array>>();
   #copies: Copy[] = [];
   #settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
@@ -86,11 +86,12 @@ export class Carrier implements Contributor {
     const bytes = new Uint8Array(tail.bytes);
     await readRing(this.#journal, entries, bytes);
     let end = 0;
-    const batches = entries.map((entry) => {
+    const batches = new Map<number, Uint8Array>();
+    for (const entry of entries) {
+      batches.set(entry.ringPosition, bytes.subarray(end, end + entry.bytes));
       end += entry.bytes;
-      return bytes.subarray(end - entry.bytes, end);
-    });
-    this.#read.set(log, { startIndex, batches });
+    }
+    this.#read.set(log, batches);
   }
 
   /** All batches of a tail, or nothing where it is on its way to a segment, or not in the file any more. */
@@ -102,8 +103,8 @@ export class Carrier implements Contributor {
     const batches: Uint8Array[] = [];
     for (let index = tail.startIndex; index < tail.endIndex; index++) {
       const entry = tail.entry(index);
-      // What came after the reading is so new that it is in memory.
-      const bytes = read.batches[index - read.startIndex] ?? this.#journal.bytesAt(entry.ringPosition, entry.bytes);
+      // What came after the reading, perhaps in the place of what was cut off, is so new that it is in memory.
+      const bytes = read.get(entry.ringPosition) ?? this.#journal.bytesAt(entry.ringPosition, entry.bytes);
       if (!bytes) return undefined;
       batches.push(bytes);
     }

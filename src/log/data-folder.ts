@@ -285,6 +285,7 @@ class OpenFolder implements DataFolder, JournalHost {
     // A batch that is journaled later may follow what such a mark tells of: it must come before that batch.
     for (const group of this.#marksInFrame) this.#marksWaiting.add(group);
     this.#marksInFrame = [];
+    this.#placesInFrame = [];
   }
 
   marksWait(): boolean {
@@ -357,7 +358,7 @@ class OpenFolder implements DataFolder, JournalHost {
 
   /** Ends the group in the journal. It is dropped in the same turn, or the next snapshot would name it again. */
   async #writeGone(log: JournaledLog): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+    const settled = new Promise<void>((resolve, reject) => {
       this.#journal.submit({
         urgent: true,
         contribute: (frame) => {
@@ -372,6 +373,8 @@ class OpenFolder implements DataFolder, JournalHost {
         refused: reject,
       });
     });
+    // A journal that failed settles nothing.
+    await Promise.race([settled, this.#journal.idle().then(() => settled)]);
   }
 
   /** Drops a group's folder, aside in `leftover/` if there is room for that: so it is gone from here at once. */

@@ -14,6 +14,7 @@ import type { DiskFile } from "../host/disk.ts";
 import type { LogContext } from "./context.ts";
 import { batchHeader, batchMaxBytes, digestBytes } from "./format.ts";
 import type { Mark } from "./group-state.ts";
+import { finishCut } from "./log-changes.ts";
 import type { LogState } from "./log-state.ts";
 import { readRing } from "./ring-reader.ts";
 import type { IndexEntry } from "./segment-index.ts";
@@ -155,16 +156,22 @@ export class Flusher {
     }
   }
 
-  /** Flushes until nothing of the tail is left, as long as that is wanted. @throws {NoRoomError} @throws {Error} The disk failed. */
+  /**
+   * Flushes until nothing of the tail is left, as long as that is wanted.
+   * @throws {NoRoomError} @throws {Error} The disk failed.
+   */
   async emptyTail(isWanted: () => boolean): Promise<void> {
     const end = this.#log.tail.endIndex;
-    while (this.#log.tail.startIndex < end) {
+    // What is cut off meanwhile need not be flushed any more.
+    const isLeft = () => this.#log.tail.count > 0 && this.#log.tail.startIndex < end;
+    while (isLeft()) {
       await this.idle();
+      if (!isLeft()) return;
       const start = this.#log.tail.startIndex;
-      if (start >= end || !isWanted()) return;
+      if (!isWanted()) return;
       await this.start(false);
       if (this.#broken) throw this.#broken;
-      if (this.#log.tail.startIndex === start && this.#flushes.length === 0) {
+      if (isLeft() && this.#log.tail.startIndex === start && this.#flushes.length === 0) {
         throw new NoRoomError(`no room to flush the tail of group ${this.#log.group}`);
       }
     }
@@ -181,9 +188,13 @@ export class Flusher {
 
   async #run(flush: Flush, before: readonly Flush[], isTaken: () => void): Promise<void> {
     while (this.#held) await this.#held;
+    // A change that failed leaves files of which nobody knows what the disk has.
+    this.#broken ??= this.#context.failure();
     const slot = await this.#takeTurn(before);
     try {
       if (this.#isStopped) return;
+      // Nothing is written to files that a cut is still to shorten.
+      if (this.#log.openCut) await finishCut({ state: this.#log, segments: this.#segments, context: this.#context });
       const taking = this.#take(flush, before);
       isTaken();
       const taken = await taking;

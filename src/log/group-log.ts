@@ -9,7 +9,7 @@
 import { assert } from "../base/assert.ts";
 import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
 import { putU32 } from "../base/bytes.ts";
-import type { NoRoomError } from "../base/disk-errors.ts";
+import { DiskError, type NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, TailraceError } from "../base/errors.ts";
 import { stampHeader } from "./batch-writer.ts";
 import type { LogContext } from "./context.ts";
@@ -43,6 +43,8 @@ interface Pending {
   readonly journaled: boolean;
   /** For batch 0, which makes the group: its append time is the same on every replica. */
   readonly made: { readonly appendTimeMicros: number } | undefined;
+  /** The log put it there: it says what is before it, so it is for one place only. */
+  readonly rolled?: true;
   readonly resolve: (appended: AppendedBatch) => void;
   readonly reject: (error: Error) => void;
   /** What it was stamped with. */
@@ -75,6 +77,8 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Changes of the log other than appends, one after the other; nothing is on its way while one runs. */
   #changes: Promise<void> = Promise.resolve();
   #changing = 0;
+  /** How many changes have begun. */
+  #changesBegun = 0;
   /** Settles when a removal that began is over: the log is gone, or goes on. */
   #removal: Promise<void> | undefined;
   #removalOver: () => void = () => {};
@@ -204,7 +208,7 @@ export class JournaledLog implements GroupLog, Contributor {
   }
 
   dropBefore(checkpointIndex: number): Promise<void> {
-    return this.#change(() => dropLogBefore(this.#parts, checkpointIndex));
+    return this.#dropBefore(checkpointIndex);
   }
 
   install(checkpoint: Uint8Array): Promise<void> {
@@ -214,12 +218,15 @@ export class JournaledLog implements GroupLog, Contributor {
   /** Ends it: what waits and what comes is refused with `reason`. Resolves when nothing is on its way. */
   async end(reason: TailraceError): Promise<void> {
     this.#ended = reason;
-    this.#removal = new Promise((resolve) => {
+    const removal = new Promise<void>((resolve) => {
       this.#removalOver = resolve;
     });
+    this.#removal = removal;
     this.#rejectAll(this.#takeGathered(), reason);
     await this.#changes;
-    await this.#nothingUnderWay();
+    while (this.#isUnderWay) await this.#nothingUnderWay();
+    // Who asked for a flush in this very turn finds an empty tail when the removal is over.
+    void this.#flusher.hold(() => removal);
   }
 
   /** It was not removed after all: that was refused. */
@@ -343,12 +350,19 @@ export class JournaledLog implements GroupLog, Contributor {
 
   /** Of a log that was removed meanwhile a reader is told that, whatever happened to its files. */
   async #reading<T>(read: () => Promise<T>): Promise<T> {
-    if (this.#ended) throw this.#ended;
-    try {
-      return await read();
-    } catch (error) {
-      // So is a reader of a folder that is closing.
-      throw this.#ended ?? this.#context.refusal(true) ?? error;
+    for (;;) {
+      if (this.#changing > 0) await this.#changes;
+      if (this.#ended) throw this.#ended;
+      const changesBegun = this.#changesBegun;
+      try {
+        const found = await read();
+        if (changesBegun === this.#changesBegun) return found;
+      } catch (error) {
+        // So is a reader of a folder that is closing.
+        const refusal = this.#ended ?? this.#context.refusal(true);
+        if (refusal || changesBegun === this.#changesBegun) throw refusal ?? error;
+      }
+      // The log was changed under the reading, which may have met both what was and what is: it is done again.
     }
   }
 
@@ -442,6 +456,7 @@ export class JournaledLog implements GroupLog, Contributor {
       bytes,
       journaled: false,
       made: undefined,
+      rolled: true,
       resolve: nobody,
       reject: nobody,
       appended: undefined,
@@ -449,6 +464,15 @@ export class JournaledLog implements GroupLog, Contributor {
     });
     this.#gatheredBytes += bytes;
     this.#context.counters.gatheredBytes += bytes;
+  }
+
+  /** The place that it was for is another. */
+  #dropDueCheckpoint(): void {
+    const [first] = this.#gathered;
+    if (!first?.rolled) return;
+    this.#gathered.shift();
+    this.#gatheredBytes -= first.bytes;
+    this.#context.counters.gatheredBytes -= first.bytes;
   }
 
   #fits(pending: Pending, frame: FrameBuilder): boolean {
@@ -573,14 +597,28 @@ export class JournaledLog implements GroupLog, Contributor {
     return { state: this.state, segments: this.segments, reader: this.#reader, context: this.#context };
   }
 
+  /** A segment must begin there: what is before it is flushed first. */
+  async #dropBefore(checkpointIndex: number): Promise<void> {
+    if (checkpointIndex >= this.state.tail.startIndex) await this.emptyTail();
+    await this.#change(() => dropLogBefore(this.#parts, checkpointIndex));
+  }
+
   /** Runs a change when nothing is on its way, and lets nothing begin meanwhile. */
   #change(change: () => Promise<void>): Promise<void> {
     const run = async () => {
+      if (this.#ended) throw this.#ended;
       this.#changing += 1;
       try {
-        await this.#nothingUnderWay();
+        // A flush may begin in the turn between.
+        while (this.#isUnderWay) await this.#nothingUnderWay();
+        this.#changesBegun += 1;
         await this.#flusher.hold(change);
+      } catch (error) {
+        // What the files are now, nobody knows.
+        if (error instanceof DiskError) this.#context.failed(error);
+        throw error;
       } finally {
+        this.#dropDueCheckpoint();
         this.#rolling.changed();
         this.#changing -= 1;
         this.#schedule();

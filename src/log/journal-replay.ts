@@ -194,7 +194,9 @@ function cut(group: ReplayedGroup, mark: Mark, intoSegments: boolean): void {
   // What followed nothing is cut off for good.
   group.strays = [];
   if (!intoSegments) {
-    if (mark.end.index < group.tail.endIndex) group.tail.dropFrom(mark.end.index);
+    // What was below this place may be in no frame any more, and be carried to a later one.
+    if (mark.end.index < group.tail.startIndex) group.tail = new Tail(mark.end.index);
+    else if (mark.end.index < group.tail.endIndex) group.tail.dropFrom(mark.end.index);
     return;
   }
   group.tail = new Tail(mark.end.index);

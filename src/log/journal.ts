@@ -233,12 +233,16 @@ export class Journal {
         this.#marksDue = false;
         this.#context.host.marksRefused();
         if (await this.#writeUrgent(before)) continue;
-        for (const contributor of before) {
-          this.#ready.delete(contributor);
-          this.#readyFirst.delete(contributor);
-          contributor.refused(error);
-        }
+        this.#refuse(before, error);
       }
+    }
+  }
+
+  #refuse(contributors: readonly Contributor[], error: NoRoomError): void {
+    for (const contributor of contributors) {
+      this.#ready.delete(contributor);
+      this.#readyFirst.delete(contributor);
+      contributor.refused(error);
     }
   }
 
@@ -273,10 +277,12 @@ export class Journal {
       await this.#write(frame, 0);
     } catch (error) {
       if (!(error instanceof NoRoomError)) throw error;
+      this.#context.host.marksRefused();
       for (const contributor of contributors) this.#ready.add(contributor);
       return false;
     }
     for (const contributor of contributors) contributor.written();
+    this.#context.host.marksWritten();
     return true;
   }
 
@@ -391,6 +397,11 @@ export class Journal {
     end.catch(() => {});
     while (!over) {
       if (await this.#writeUrgent([...this.#ready])) continue;
+      // What it has no room for can't wait for the file: what is in the file may wait for it.
+      this.#refuse(
+        [...this.#ready].filter(({ urgent }) => urgent),
+        new NoRoomError("the journal is full"),
+      );
       const came = new Promise<void>((resolve) => {
         this.#urgentCame = resolve;
       });

@@ -5,7 +5,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
-import type { NoRoomError } from "../base/disk-errors.ts";
+import { NoRoomError } from "../base/disk-errors.ts";
 import { readBatch } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
 import { baseBody, logBody, markBody, RecordKind, recordHeader, segmentName } from "./format.ts";
@@ -39,7 +39,7 @@ export async function cutLog(log: ChangedLog, index: number): Promise<void> {
   const inTail = index >= state.tail.startIndex;
   const place = inTail ? state.flushed : { ...(await segments.placeAfter(index - 1)), commitIndex: state.commit.index };
   const mark: Mark = { ...place, end };
-  await writeRecord(context, {
+  await writeRecord(context, state.group, {
     fits: (frame) => frame.fits(markBody.bytes),
     add: (frame) => {
       const flags = inTail ? 0 : recordHeader.cutsSegments;
@@ -61,10 +61,22 @@ export async function cutLog(log: ChangedLog, index: number): Promise<void> {
   });
   if (inTail) return;
   await segments.cutTo(mark);
-  await cutFiles(context.disk, segments.folder, mark);
+  try {
+    await finishCut(log);
+  } catch (error) {
+    // The log is cut: what is left to do is done before anything is written to its segments, or by recovery.
+    if (!(error instanceof NoRoomError)) throw error;
+  }
+}
+
+/** Lets the files follow a cut that the journal has, and tells it so. @throws {NoRoomError} */
+export async function finishCut({ state, segments, context }: Omit<ChangedLog, "reader">): Promise<void> {
+  const place = state.openCut;
+  if (!place) return;
+  await cutFiles(context.disk, segments.folder, place);
   context.counters.syncs.other += 1;
   context.counters.syncs.folder += 1;
-  await writeRecord(context, {
+  await writeRecord(context, state.group, {
     fits: (frame) => frame.fits(0),
     add: (frame) => {
       frame.add(RecordKind.cutDone, state.group, state.logNumber, 0);
@@ -83,7 +95,7 @@ export async function dropLogBefore(log: ChangedLog, checkpointIndex: number): P
   const segment = segments.beginningAt(checkpointIndex);
   assert(segment !== undefined, `no segment of group ${state.group} begins at ${checkpointIndex}`);
   const base = { index: checkpointIndex, offset: (await segment.first()).baseOffset };
-  await writeRecord(context, {
+  await writeRecord(context, state.group, {
     fits: (frame) => frame.fits(baseBody.bytes),
     add: (frame) => {
       writeBase(frame.bytes, frame.add(RecordKind.base, state.group, state.logNumber, baseBody.bytes), base);
@@ -103,6 +115,8 @@ export async function installLog(log: ChangedLog, checkpoint: Uint8Array): Promi
   assert(batch?.kind === BatchKind.checkpoint, `what group ${state.group} was to begin with is no checkpoint of it`);
   const logNumber = state.logNumber + 1;
   const folder = `${groupsFolder}/${state.group}/${logNumber}`;
+  // One that was begun and not finished may have left its file.
+  await disk.remove(folder);
   await disk.makeFolder(folder);
   const path = `${folder}/${segmentName(batch.index)}`;
   const file = present(await disk.open(path, { create: true }), `${path} could not be made`);
@@ -124,7 +138,7 @@ export async function installLog(log: ChangedLog, checkpoint: Uint8Array): Promi
   const base = { index: batch.index, offset: batch.baseOffset };
   const mark: Mark = { end, segment: batch.index, position: checkpoint.length, commitIndex: end.index };
   const oldFolder = segments.folder;
-  await writeRecord(context, {
+  await writeRecord(context, state.group, {
     fits: (frame) => frame.fits(logBody.bytes),
     add: (frame) => {
       writeLogBegin(frame.bytes, frame.add(RecordKind.log, state.group, logNumber, logBody.bytes), base, mark);
@@ -167,12 +181,14 @@ interface Record {
   readonly written: () => void;
 }
 
-async function writeRecord(context: LogContext, record: Record): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    context.journal.submit({
+async function writeRecord(context: LogContext, group: number, record: Record): Promise<void> {
+  const { journal } = context;
+  const settled = new Promise<void>((resolve, reject) => {
+    journal.submit({
       urgent: true,
       contribute: (frame) => {
-        if (!record.fits(frame)) return false;
+        // A mark that waits is of the log as it is before: behind the record it would be taken for what comes after.
+        if (!context.writeMark(group, frame) || !record.fits(frame)) return false;
         record.add(frame);
         return true;
       },
@@ -183,4 +199,6 @@ async function writeRecord(context: LogContext, record: Record): Promise<void> {
       refused: (error: NoRoomError) => reject(error),
     });
   });
+  // A journal that failed settles nothing.
+  await Promise.race([settled, journal.idle().then(() => settled)]);
 }

@@ -84,6 +84,7 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
     const header = await input.read(tail.entry(index).ringPosition, batchHeader.bytes);
     return header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes);
   };
+  await removeOtherLogs(disk, `${input.groupsFolder}/${group}`, logNumber);
   // Its files may be as they were before the cut, or partly so: what a redone cut finds done stays as it is.
   if (state.openCut) await cutFiles(disk, folder, state.openCut);
   const { mark, base } = state;
@@ -97,6 +98,13 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
   finish(log, replayed);
   const found = { state: log, segments, moved, dropped: strayed(log, replayed) };
   return { found, keptBytes, cutBytes, syncs };
+}
+
+/** Logs that another has replaced, or that were to replace it and never did. */
+async function removeOtherLogs(disk: Disk, groupFolder: string, logNumber: number): Promise<void> {
+  for (const name of (await disk.list(groupFolder)) ?? []) {
+    if (/^\d+$/.test(name) && name !== String(logNumber)) await disk.remove(`${groupFolder}/${name}`);
+  }
 }
 
 /** A tail that begins beyond the segments has lost what was between: only a flush that never was can have it. */

@@ -142,11 +142,16 @@ export class Segment {
 
   /** Its index: from its file if that is whole, what that lacks from the store. */
   async index(): Promise<SegmentIndex> {
-    if (!this.#index) {
-      this.#loading ??= this.#load().finally(() => {
-        this.#loading = undefined;
-      });
-      this.#index = await this.#loading;
+    while (!this.#index) {
+      this.#loading ??= this.#load();
+      const loading = this.#loading;
+      try {
+        const index = await loading;
+        // After a cut it is of what was.
+        if (this.#loading === loading) this.#index = index;
+      } finally {
+        if (this.#loading === loading) this.#loading = undefined;
+      }
     }
     this.#context.indexes.touch(this, this.#index.memoryBytes);
     return this.#index;
@@ -170,6 +175,7 @@ export class Segment {
   cutTo(sizeBytes: number): void {
     this.#sizeBytes = sizeBytes;
     this.active = true;
+    this.#loading = undefined;
     this.forgetIndex();
   }
 

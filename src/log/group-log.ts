@@ -203,8 +203,19 @@ export class JournaledLog implements GroupLog, Contributor {
     return this.#change(() => cutLog(this.#parts, index));
   }
 
+  async segmentBelow(offset: number): Promise<number> {
+    const { state, segments } = this;
+    const found = await this.#reading(() => segments.lastBelow(offset));
+    // A segment that grows may have begun with a checkpoint that is not synced there yet.
+    return Math.max(Math.min(found ?? 0, state.flushed.segment), state.base.index);
+  }
+
   dropBefore(checkpointIndex: number): Promise<void> {
-    return this.#change(() => dropLogBefore(this.#parts, checkpointIndex));
+    return this.#change(async () => {
+      const refusal = this.#ended ?? this.#context.refusal(true);
+      if (refusal) throw refusal;
+      await dropLogBefore(this.#parts, checkpointIndex);
+    });
   }
 
   install(checkpoint: Uint8Array): Promise<void> {

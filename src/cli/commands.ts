@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import type { AppendOptions } from "./append.ts";
-import { type Ended, exitCodeHelp, parseCount, parseSeconds, parseSize, serverOption } from "./options.ts";
+import { type Ended, exitCodeHelp, parseCount, parseOffset, parseSeconds, parseSize, serverOption } from "./options.ts";
 import type { ReadCommandOptions } from "./read.ts";
 import type { CreateOptions, ListOptions, StreamsOptions } from "./streams.ts";
 
@@ -95,8 +95,8 @@ ${exitCodeHelp}`,
 export function addStreams(program: Command, ended: Ended): void {
   const streams = program
     .command("streams")
-    .summary("list, create, describe and delete streams")
-    .description("Lists, creates, describes and deletes streams.")
+    .summary("list, create, describe, trim and delete streams")
+    .description("Lists, creates, describes, trims and deletes streams.")
     .addHelpText(
       "after",
       `
@@ -104,6 +104,7 @@ Examples:
   tailrace streams ls
   tailrace streams create orders --segment-max-bytes 256MiB
   tailrace streams describe orders
+  tailrace streams trim orders 1000000
   tailrace streams rm orders
 ${exitCodeHelp}`,
     );
@@ -121,6 +122,7 @@ ${exitCodeHelp}`,
       const { describeStream } = await import("./streams.ts");
       ended(await describeStream(stream, options));
     });
+  addTrim(streams, ended);
   streams
     .command("rm")
     .summary("delete streams with all their records")
@@ -146,6 +148,29 @@ function addList(streams: Command, ended: Ended): void {
     .action(async (options: ListOptions) => {
       const { listStreams } = await import("./streams.ts");
       ended(await listStreams(options));
+    });
+}
+
+function addTrim(streams: Command, ended: Ended): void {
+  streams
+    .command("trim")
+    .summary("drop the first records of a stream")
+    .description(
+      [
+        "Gives readers nothing below an offset any more. It does not ask, and there is no way back.",
+        "",
+        "Disk space comes back by whole segments, never the one that grows. An offset below the first record that is " +
+          "kept changes nothing; the high watermark, which describe tells, leaves no record.",
+      ].join("\n"),
+    )
+    .argument("<stream>", "name of the stream")
+    .argument("<offset>", "the first record to keep", parseOffset)
+    .addOption(serverOption())
+    .option("--json", "print JSON")
+    .addHelpText("after", `\nExample:\n  tailrace streams trim orders 1000000\n${exitCodeHelp}`)
+    .action(async (stream: string, offset: number, options: StreamsOptions) => {
+      const { trimStream } = await import("./streams.ts");
+      ended(await trimStream(stream, offset, options));
     });
 }
 

@@ -44,6 +44,13 @@ export function parseCount(text: string): number {
   return count;
 }
 
+/** An offset: a whole number from 0 on. */
+export function parseOffset(text: string): number {
+  const offset = /^\d+$/.test(text) ? Number(text) : -1;
+  if (offset < 0 || !Number.isSafeInteger(offset)) throw new InvalidArgumentError("Give a whole number from 0 on.");
+  return offset;
+}
+
 /** A size in bytes. */
 export function parseSize(text: string): number {
   const bytes = parseBytes(text);

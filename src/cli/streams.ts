@@ -1,5 +1,5 @@
 /**
- * `tailrace streams`: list, create, describe, delete.
+ * `tailrace streams`: list, create, describe, trim, delete.
  * @module
  */
 import { type TailraceClient, toRequestError } from "../client/index.ts";
@@ -63,6 +63,17 @@ export async function describeStream(name: string, options: StreamsOptions): Pro
   const { stream } = await withClient(options.server, (client) => client.streams.getStream({ name }));
   if (stream === undefined) return exitCodes.failed;
   await standardOutput().write(options.json ? `${JSON.stringify(jsonOf(stream))}\n` : description(stream));
+  return exitCodes.ok;
+}
+
+/** `tailrace streams trim`; resolves with the exit code. */
+export async function trimStream(name: string, logStart: number, options: StreamsOptions): Promise<number> {
+  const { streamId, logStart: first } = await withClient(options.server, (client) =>
+    client.streams.trimStream({ name, logStart: BigInt(logStart) }),
+  );
+  const facts = { name, id: toPosition(streamId, "stream_id"), logStart: toPosition(first, "log_start") };
+  const line = options.json ? JSON.stringify(facts) : `trimmed ${name} (id ${facts.id}): begins at ${facts.logStart}`;
+  await standardOutput().write(`${line}\n`);
   return exitCodes.ok;
 }
 

@@ -207,6 +207,13 @@ export class JournaledLog implements GroupLog, Contributor {
     return this.#change(() => cutLog(this.#parts, index));
   }
 
+  async segmentBelow(offset: number): Promise<number> {
+    const { state, segments } = this;
+    const found = await this.#reading(() => segments.lastBelow(offset));
+    // A segment that grows may have begun with a checkpoint that is not synced there yet.
+    return Math.max(Math.min(found ?? 0, state.flushed.segment), state.base.index);
+  }
+
   dropBefore(checkpointIndex: number): Promise<void> {
     return this.#dropBefore(checkpointIndex);
   }
@@ -600,7 +607,11 @@ export class JournaledLog implements GroupLog, Contributor {
   /** A segment must begin there: what is before it is flushed first. */
   async #dropBefore(checkpointIndex: number): Promise<void> {
     if (checkpointIndex >= this.state.tail.startIndex) await this.emptyTail();
-    await this.#change(() => dropLogBefore(this.#parts, checkpointIndex));
+    await this.#change(async () => {
+      const refusal = this.#context.refusal(true);
+      if (refusal) throw refusal;
+      await dropLogBefore(this.#parts, checkpointIndex);
+    });
   }
 
   /** Runs a change when nothing is on its way, and lets nothing begin meanwhile. */

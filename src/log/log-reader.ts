@@ -77,13 +77,28 @@ export class LogReader {
       const { startIndex } = tail;
       const tailOnly = wanted.key === "index" && wanted.value >= startIndex;
       if (!tailOnly && startIndex > this.#log.base.index) {
-        const found = await this.#segments.read(wanted, limit);
+        const found = await this.#readSegments(wanted, limit);
+        if (!found) continue;
         if (found.length > 0) return found;
       }
       // What is wanted may have moved to a segment while those were read: then it is there now.
       if (tail.startIndex !== startIndex) continue;
       const found = await this.#readTail(wanted, limit);
       if (found) return found;
+    }
+  }
+
+  /** `undefined`: the base moved meanwhile, and a file that was to be read is gone with what was below it. */
+  async #readSegments(
+    wanted: Wanted,
+    limit: { belowIndex: number; maxBytes: number },
+  ): Promise<StoredBatch[] | undefined> {
+    const { index } = this.#log.base;
+    try {
+      return await this.#segments.read(wanted, limit);
+    } catch (error) {
+      if (this.#log.base.index > index) return undefined;
+      throw error;
     }
   }
 

@@ -109,35 +109,43 @@ export class Segments {
 
   /** Reads on from the first batch wanted, to the end of the segment that holds it. */
   async read(from: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
-    for (let at = await this.#segmentBelow(from); at < this.#begun; at++) {
-      const segment = present(this.#segments[at], "a segment that was found is gone");
+    // Those that are dropped meanwhile are out of another list: here none moves to another's place.
+    const segments = this.#segments;
+    for (let at = await lastBelow(segments, from); at < begun(segments); at++) {
+      const segment = present(segments[at], "a segment that was found is gone");
       const batches = await segment.read(from, from.wanted, limit);
       if (batches.length > 0 || segment.firstIndex >= limit.belowIndex) return batches;
     }
     return [];
   }
 
+  /** First index of the last segment that begins at `offset` or below it; `undefined`: none has batches yet. */
+  async lastBelow(offset: number): Promise<number | undefined> {
+    const segments = this.#segments;
+    return segments[await lastBelow(segments, { key: "baseOffset", value: offset + 1 })]?.firstIndex;
+  }
+
   /** Writes the index file of the one that grows, if its index is known. */
   async close(): Promise<void> {
     if (this.active?.indexChanged) await this.active.writeIndexFile();
   }
+}
 
-  /** How many have batches: the first ones of the last may still be on their way. */
-  get #begun(): number {
-    return this.#segments.length - (this.active?.sizeBytes === 0 ? 1 : 0);
-  }
+/** How many have batches: the first ones of the last may still be on their way. */
+function begun(segments: readonly Segment[]): number {
+  return segments.length - (segments.at(-1)?.sizeBytes === 0 ? 1 : 0);
+}
 
-  /** Number of the last segment whose first batch has a smaller key, else 0. */
-  async #segmentBelow(from: Wanted): Promise<number> {
-    let low = 0;
-    let high = this.#begun;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const segment = present(this.#segments[middle], "a segment that was counted is gone");
-      const key = from.key === "index" ? segment.firstIndex : (await segment.first())[from.key];
-      if (key < from.value) low = middle + 1;
-      else high = middle;
-    }
-    return Math.max(low - 1, 0);
+/** Number of the last segment whose first batch has a smaller key, else 0. */
+async function lastBelow(segments: readonly Segment[], from: Pick<Wanted, "key" | "value">): Promise<number> {
+  let low = 0;
+  let high = begun(segments);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const segment = present(segments[middle], "a segment that was counted is gone");
+    const key = from.key === "index" ? segment.firstIndex : (await segment.first())[from.key];
+    if (key < from.value) low = middle + 1;
+    else high = middle;
   }
+  return Math.max(low - 1, 0);
 }

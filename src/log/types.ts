@@ -111,6 +111,8 @@ export interface GroupLog {
   read(request: LogReadRequest): Promise<StoredBatch[]>;
   /** Cuts off all batches from `index` on, which is above the base and not below the commit index. */
   cut(index: number): Promise<void>;
+  /** Index of the newest checkpoint with which a synced segment begins and whose offset is not above `offset`; else the base. */
+  segmentBelow(offset: number): Promise<number>;
   /** Moves the base to a committed checkpoint with which a segment begins, and drops the files below it. */
   dropBefore(checkpointIndex: number): Promise<void>;
   /** Begins the log anew with a stored checkpoint, batch and all, which is committed: beside the old one, then in its place. */

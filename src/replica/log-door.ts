@@ -42,6 +42,14 @@ export interface LogDoor {
   read(request: LogReadRequest): Promise<StoredBatch[]>;
   /** The place of the first committed batch with an append time at or after `micros`, else the end of them. */
   findTime(micros: number): Promise<{ index: number; offset: number }>;
+  /** Resolves when its owner knows what the log says of it; `undefined`: it does already. */
+  ready(): Promise<void> | undefined;
+  /** Index of the checkpoint that its files begin with. */
+  readonly baseIndex: number;
+  /** Index of the newest checkpoint that files may begin with where nothing below `logStart` is needed. */
+  baseIndexFor(logStart: number): Promise<number>;
+  /** Drops the files below a checkpoint that `baseIndexFor` gave. @throws {NoRoomError} They stay. */
+  dropBefore(baseIndex: number): Promise<void>;
   /** The newest checkpoint, and what it says of the stream. */
   lastCheckpoint(): Promise<{ readonly index: number; readonly part: StreamPart }>;
   /** Calls `listener` after each move of `commit`, until the returned function is called. */
@@ -58,9 +66,11 @@ export interface StreamPart {
   readonly catalogue?: StoredCatalogue;
 }
 
-/** Whose log it is: asked, synchronously, whenever a checkpoint is written. */
+/** Whose log it is. */
 export interface LogOwner {
-  /** The settings in force, and for a checkpoint at `index` the rest of the state that all before it determined. */
+  /** Told, for a log that was there at the start, what it says of the stream: before `ready`, and before any append. */
+  restored(part: StreamPart): void;
+  /** Asked, synchronously, for a checkpoint at `index`: the state that all before it determined. */
   checkpointPart(index: number): StreamPart;
 }
 

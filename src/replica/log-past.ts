@@ -2,11 +2,27 @@
  * What a replica must know of a log's past before it appends to it, since its next checkpoint has to tell of it.
  * @module
  */
+import { present } from "../base/assert.ts";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { sameBytes } from "../base/bytes.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { GroupLog, Replica, SegmentLimits } from "../log/types.ts";
-import { checkpointPrefixBytes, type DecodedCheckpoint, decodeCheckpoint, type TermStart } from "../wire/checkpoint.ts";
+import {
+  checkpointPrefixBytes,
+  type DecodedCheckpoint,
+  decodeCheckpoint,
+  decodeTrim,
+  type TermStart,
+} from "../wire/checkpoint.ts";
+import type { StreamPart } from "./log-door.ts";
+
+/** What a log says of its stream, and what leading it takes. */
+export interface FoundPast {
+  /** Absent where it can't be read. */
+  readonly part: StreamPart | undefined;
+  /** Or why it can't be led: `not_built` or `damaged`. It can be read for all that. */
+  readonly past: LogPast | TailraceError;
+}
 
 /** A log's past. */
 export interface LogPast {
@@ -18,18 +34,41 @@ export interface LogPast {
   termStarts: TermStart[];
 }
 
-/**
- * Reads the last checkpoint and the headers after it.
- * @throws {TailraceError} `not_built`: it holds what this version can't carry on. `damaged`.
- */
-export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<LogPast> {
-  const batch = await log.lastCheckpoint();
-  const past = pastOfCheckpoint(log.group, decodeStoredCheckpoint(batch), diskId);
-  for await (const { kind, term, index } of log.headers(batch.index + 1)) {
-    if (kind === BatchKind.leaderChange) past.termStarts.push({ term, index });
-    else if (kind !== BatchKind.records) throw notBuilt(log.group, `it holds a control batch of kind ${kind}`);
+/** Reads the last checkpoint and the control batches after it. @throws {Error} It can't now: for want of files, perhaps. */
+export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<FoundPast> {
+  let part: StreamPart | undefined;
+  try {
+    const batch = await log.lastCheckpoint();
+    const checkpoint = decodeStoredCheckpoint(batch);
+    part = checkpoint;
+    const termStarts = [...checkpoint.termStarts];
+    let refusal: TailraceError | undefined;
+    for await (const { kind, term, index } of log.headers(batch.index + 1)) {
+      switch (kind) {
+        case BatchKind.records:
+          break;
+        case BatchKind.leaderChange:
+          termStarts.push({ term, index });
+          break;
+        case BatchKind.trim:
+          part = { ...part, logStart: decodeTrim(await payloadAt(log, index)).logStart };
+          break;
+        default:
+          refusal ??= notBuilt(log.group, `it holds a control batch of kind ${kind}`);
+      }
+    }
+    const past = refusal ?? { ...pastOfCheckpoint(log.group, checkpoint, diskId), termStarts };
+    return { part, past };
+  } catch (error) {
+    const isForGood = error instanceof TailraceError && (error.reason === "not_built" || error.reason === "damaged");
+    if (isForGood) return { part, past: error };
+    throw error;
   }
-  return past;
+}
+
+async function payloadAt(log: GroupLog, index: number): Promise<Uint8Array> {
+  const [batch] = await log.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
+  return present(batch, `batch ${index} of group ${log.group} is there, as its header was`).payload;
 }
 
 /**

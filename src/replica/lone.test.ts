@@ -14,7 +14,7 @@ const part: StreamPart = {
   settings: { version: 1, segmentMaxBytes: 1000, segmentMaxAgeS: 60 },
   logStart: 0,
 };
-const owner: LogOwner = { checkpointPart: () => part };
+const owner: LogOwner = { checkpointPart: () => part, restored: () => {} };
 const records = (bytes = 10) => ({ kind: BatchKind.records, payload: new Uint8Array(bytes), recordCount: 1 });
 
 function make(folder: MemoryFolder, group = 1): { door: LogDoor; made: Promise<void> } {

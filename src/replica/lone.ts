@@ -10,7 +10,7 @@
  */
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
-import { limitPassed } from "../base/errors.ts";
+import { limitPassed, type TailraceError } from "../base/errors.ts";
 import { type Limits, limitName } from "../base/limits.ts";
 import type { DataFolder, GroupLog } from "../log/types.ts";
 import type { StoredCreation } from "../wire/catalogue.ts";
@@ -105,6 +105,8 @@ type Phase =
   | "beginning"
   /** This node leads; appends go straight to the log. */
   | "leading"
+  /** Its past is not one that this version can carry on: it is only read. */
+  | "barred"
   /** Its making was refused: there is no such log. */
   | "unmade";
 
@@ -120,6 +122,9 @@ class LoneLog implements LogDoor {
   readonly #node: LoneNode;
   #phase: Phase = "asleep";
   #past: LogPast | undefined;
+  #preparing: Promise<void> | undefined;
+  /** Why it is barred. */
+  #refusal: TailraceError | undefined;
   #waiting: WaitingAppend[] = [];
   /** Of a log that was made since the start: settles with its making. */
   readonly #made: Promise<void> | undefined;
@@ -174,6 +179,23 @@ class LoneLog implements LogDoor {
     return this.#log.findTime(micros, this.commit.index);
   }
 
+  ready(): Promise<void> | undefined {
+    if (this.#phase === "asleep") this.#prepare();
+    return this.#preparing;
+  }
+
+  get baseIndex(): number {
+    return this.#log.base.index;
+  }
+
+  baseIndexFor(logStart: number): Promise<number> {
+    return this.#log.segmentBelow(logStart);
+  }
+
+  dropBefore(baseIndex: number): Promise<void> {
+    return this.#log.dropBefore(baseIndex);
+  }
+
   async lastCheckpoint(): Promise<{ index: number; part: StreamPart }> {
     const batch = await this.#log.lastCheckpoint();
     return { index: batch.index, part: decodeStoredCheckpoint(batch) };
@@ -187,7 +209,7 @@ class LoneLog implements LogDoor {
     if (this.#waiting.length === 0) return;
     switch (this.#phase) {
       case "asleep":
-        void this.#prepare();
+        this.#prepare();
         return;
       case "preparing":
       case "beginning":
@@ -198,28 +220,63 @@ class LoneLog implements LogDoor {
       case "leading":
         this.#release();
         return;
+      case "barred":
+        for (const { reject } of this.#takeWaiting()) reject(this.#refusal);
+        return;
       case "unmade":
         for (const { reject } of this.#takeWaiting()) reject(new NoRoomError("The making of the log was refused"));
         return;
     }
   }
 
-  async #prepare(): Promise<void> {
+  #prepare(): void {
     this.#phase = "preparing";
+    this.#preparing = this.#readPast().finally(() => {
+      this.#preparing = undefined;
+      this.#advance();
+    });
+    // Who appends is told below; who reads waits for it.
+    this.#preparing.catch(() => {});
+  }
+
+  async #readPast(): Promise<void> {
     try {
-      this.#prepared(await readPast(this.#log, this.#node.diskId));
+      const { part, past } = await readPast(this.#log, this.#node.diskId);
+      if (part !== undefined) {
+        this.#owner.restored(part);
+        await this.#dropLeftovers(part.logStart);
+      }
+      if ("self" in past) this.#prepared(past);
+      else this.#bar(past);
     } catch (error) {
       this.#phase = "asleep";
       for (const { reject } of this.#takeWaiting()) reject(error);
+      throw error;
     }
-    this.#advance();
+  }
+
+  #bar(refusal: TailraceError): void {
+    this.#refusal = refusal;
+    this.#phase = "barred";
+  }
+
+  /** A kill between a trim and what it asks of the files leaves them; so does want of room, which may last. */
+  async #dropLeftovers(logStart: number): Promise<void> {
+    if (this.#log.damage !== undefined) return;
+    try {
+      const baseIndex = await this.#log.segmentBelow(logStart);
+      if (baseIndex > this.#log.base.index) await this.#log.dropBefore(baseIndex);
+    } catch (error) {
+      if (!(error instanceof NoRoomError)) throw error;
+    }
   }
 
   #prepared(past: LogPast): void {
     this.#past = past;
     this.#phase = "prepared";
     this.#log.rollBy(past.limits, (index) => {
-      past.termStarts = past.termStarts.filter((start) => start.index < index);
+      const baseIndex = this.#log.base.index;
+      past.termStarts = past.termStarts.filter((start) => start.index < index && start.index >= baseIndex);
       const { voters, termStarts } = past;
       return encodeCheckpoint({ ...this.#owner.checkpointPart(index), voters, termStarts });
     });

@@ -7,7 +7,8 @@
  * @module
  */
 import { BatchKind } from "../base/batch.ts";
-import type { TailraceError } from "../base/errors.ts";
+import { NoRoomError } from "../base/disk-errors.ts";
+import { TailraceError } from "../base/errors.ts";
 import type { Limits } from "../base/limits.ts";
 import { checkRecords } from "../base/records.ts";
 import type { AppendedBatch, LogDoor, LogDoors, LogOwner, LogPosition, StreamPart } from "../replica/log-door.ts";
@@ -20,8 +21,10 @@ import {
   streamNotFound,
   streamReplaced,
   systemStream,
+  trimPastEnd,
 } from "./refusals.ts";
 import { readSlices } from "./slices.ts";
+import { StreamState } from "./stream-state.ts";
 import type { ReadRequest, ReadResult, Receipt, Start, Stream, StreamDescription, StreamSettings } from "./types.ts";
 
 /** What all streams of a node share. */
@@ -34,32 +37,36 @@ export interface StreamHome {
   isStopped: boolean;
 }
 
+type AppendTimes = Required<Pick<StreamDescription, "firstAppendTimeMicros" | "lastAppendTimeMicros">>;
+
 /** The log of a stream before it is made. */
 const nothing: LogPosition = { index: 0, offset: 0, appendTimeMicros: 0, term: 0, digest: new Uint8Array(32) };
 
 export class LogStream implements Stream, LogOwner {
   readonly stored: StoredStream;
   readonly #home: StreamHome;
-  readonly #part: StreamPart;
+  readonly #log: StreamState;
   #door: LogDoor | undefined;
   #made: Promise<void> | undefined;
   #state: "normal" | "deleting" | "deleted" = "normal";
   #listeners: Set<() => void> | undefined;
   #stopListening: (() => void) | undefined;
   /** Append time of the record at log start, once asked for. */
-  #firstMicros: number | undefined;
+  #first: { readonly offset: number; readonly micros: number } | undefined;
   /** Next offset after the last append made here, and its time. */
   #lastNextOffset = -1;
   #lastMicros = 0;
+  /** Trims, one after the other. */
+  #trims: Promise<unknown> | undefined;
 
   constructor(stored: StoredStream, part: StreamPart, home: StreamHome) {
     this.stored = stored;
-    this.#part = part;
+    this.#log = new StreamState(part);
     this.#home = home;
   }
 
   get name(): string {
-    return this.#part.name;
+    return this.#log.part.name;
   }
 
   get id(): number {
@@ -67,11 +74,11 @@ export class LogStream implements Stream, LogOwner {
   }
 
   get settings(): StreamSettings {
-    return this.#part.settings;
+    return this.#log.part.settings;
   }
 
   get logStart(): number {
-    return this.#part.logStart;
+    return this.#log.part.logStart;
   }
 
   get highWatermark(): number {
@@ -87,8 +94,12 @@ export class LogStream implements Stream, LogOwner {
     return this.#state === "deleted";
   }
 
-  checkpointPart(): StreamPart {
-    return this.#part;
+  restored(part: StreamPart): void {
+    this.#log.restore(part);
+  }
+
+  checkpointPart(index: number): StreamPart {
+    return this.#log.asOf(index);
   }
 
   /** Takes the log that is there. */
@@ -105,7 +116,7 @@ export class LogStream implements Stream, LogOwner {
 
   async append(payload: Uint8Array, field = "batch"): Promise<Receipt> {
     this.#checkServed();
-    if (this.#part.catalogue !== undefined) throw systemStream(this.name, "stream", "appended to");
+    if (this.#isSystem) throw systemStream(this.name, "stream", "appended to");
     const recordCount = checkRecords(payload, this.#home.limits, field);
     const door = this.#door ?? this.#create();
     let appended: AppendedBatch;
@@ -121,14 +132,21 @@ export class LogStream implements Stream, LogOwner {
     return { streamId: this.id, startOffset: baseOffset, nextOffset, index, appendTimeMicros, digest };
   }
 
+  async trim(offset: number): Promise<number> {
+    if (this.#isSystem) throw systemStream(this.name, "name", "trimmed");
+    const trimmed = (this.#trims ?? Promise.resolve()).then(() => this.#trim(offset));
+    this.#trims = trimmed.catch(() => {});
+    return await trimmed;
+  }
+
   async read(request: ReadRequest): Promise<ReadResult> {
-    this.#checkServed();
+    await this.#ready();
     this.#checkOffset(request.startOffset);
     return this.#read(request);
   }
 
   async resolve(start: Start): Promise<number> {
-    this.#checkServed();
+    await this.#ready();
     switch (start.at) {
       case "earliest":
         return this.logStart;
@@ -161,11 +179,20 @@ export class LogStream implements Stream, LogOwner {
   }
 
   async describe(): Promise<StreamDescription> {
-    this.#checkServed();
+    await this.#ready();
     const commit = this.#door?.commit ?? nothing;
     const { logStart, highWatermark } = this;
     const storedBytes = this.#door?.storedBytes ?? 0;
-    const times = highWatermark > logStart ? await this.#appendTimes(highWatermark) : {};
+    let times: Partial<AppendTimes> = {};
+    if (highWatermark > logStart) {
+      try {
+        times = await this.#appendTimes(logStart, highWatermark);
+      } catch (error) {
+        // Trimmed meanwhile: it is another description now.
+        if (this.logStart > logStart) return await this.describe();
+        throw error;
+      }
+    }
     return {
       name: this.name,
       id: this.id,
@@ -216,10 +243,48 @@ export class LogStream implements Stream, LogOwner {
     return door;
   }
 
+  /** Ends when the files are gone, too. */
+  async #trim(offset: number): Promise<number> {
+    await this.#ready();
+    const { logStart: before, highWatermark } = this;
+    if (offset > highWatermark) {
+      throw trimPastEnd(this.name, offset, { logStart: before, nextOffset: highWatermark });
+    }
+    const door = this.#door;
+    if (door === undefined) return before;
+    const logStart = Math.max(offset, before);
+    const baseIndex = await this.#unlessDeleted(door.baseIndexFor(logStart));
+    if (logStart === before && baseIndex <= door.baseIndex) return before;
+    try {
+      await this.#log.append(door, { kind: "trim", trim: { logStart, baseIndex } });
+    } catch (error) {
+      if (this.deleted) throw this.#gone();
+      throw explainNoRoom(error, `Cannot trim stream "${this.name}"`, { stream: this.name });
+    }
+    this.#wake();
+    if (baseIndex > door.baseIndex) await this.#dropBefore(door, baseIndex);
+    return this.logStart;
+  }
+
+  /** Trimmed it is, whatever becomes of the files: those that stay go with the next trim, or after the next start. */
+  async #dropBefore(door: LogDoor, baseIndex: number): Promise<void> {
+    try {
+      await door.dropBefore(baseIndex);
+    } catch (error) {
+      const isLater = error instanceof NoRoomError || error instanceof TailraceError;
+      if (!isLater && !this.deleted && !this.#home.isStopped) throw error;
+    }
+  }
+
   async #read(request: ReadRequest): Promise<ReadResult> {
     const door = this.#door;
     if (door === undefined) return { batches: [], nextOffset: request.startOffset };
-    return await this.#unlessDeleted(readSlices(door, request));
+    try {
+      return await this.#unlessDeleted(readSlices(door, request));
+    } finally {
+      // What was below log start may have gone in the middle: then neither what was read counts nor what went wrong.
+      if (request.startOffset < this.logStart && !this.deleted) this.#checkOffset(request.startOffset);
+    }
   }
 
   async #unlessDeleted<T>(work: Promise<T>): Promise<T> {
@@ -230,11 +295,15 @@ export class LogStream implements Stream, LogOwner {
     }
   }
 
-  async #appendTimes(highWatermark: number): Promise<{ firstAppendTimeMicros: number; lastAppendTimeMicros: number }> {
-    this.#firstMicros ??= await this.#appendTimeOf(this.logStart);
+  async #appendTimes(logStart: number, highWatermark: number): Promise<AppendTimes> {
+    let first = this.#first;
+    if (first?.offset !== logStart) {
+      first = { offset: logStart, micros: await this.#appendTimeOf(logStart) };
+      this.#first = first;
+    }
     const isKnown = this.#lastNextOffset === highWatermark;
     const lastAppendTimeMicros = isKnown ? this.#lastMicros : await this.#appendTimeOf(highWatermark - 1);
-    return { firstAppendTimeMicros: this.#firstMicros, lastAppendTimeMicros };
+    return { firstAppendTimeMicros: first.micros, lastAppendTimeMicros };
   }
 
   async #appendTimeOf(offset: number): Promise<number> {
@@ -255,6 +324,19 @@ export class LogStream implements Stream, LogOwner {
 
   #wake(): void {
     for (const listener of [...(this.#listeners ?? [])]) listener();
+  }
+
+  get #isSystem(): boolean {
+    return this.#log.part.catalogue !== undefined;
+  }
+
+  /** After a start nobody knows where a log begins that was trimmed: it is read when it is first asked for. */
+  async #ready(): Promise<void> {
+    this.#checkServed();
+    const ready = this.#door?.ready();
+    if (ready === undefined) return;
+    await this.#unlessDeleted(ready);
+    this.#checkServed();
   }
 
   #checkServed(): void {

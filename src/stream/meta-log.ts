@@ -81,6 +81,9 @@ export class MetaLog {
 class MetaOwner implements LogOwner {
   state: { part: StreamPart; catalogue: Catalogue } | undefined;
 
+  /** It is read by who opens it. */
+  restored(): void {}
+
   checkpointPart(index: number): StreamPart {
     const { part, catalogue } = present(this.state, "_meta is read before it is appended to");
     return { ...part, catalogue: catalogue.asOf(index) };

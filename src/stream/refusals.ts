@@ -50,6 +50,16 @@ export function pastEnd(name: string, offset: number, facts: { logStart: number;
   return new TailraceError("past_end", words, { stream: name, ...facts });
 }
 
+/** Only what is there can be trimmed. */
+export function trimPastEnd(name: string, offset: number, facts: { logStart: number; nextOffset: number }) {
+  const words = {
+    what: `Cannot trim stream "${name}" to offset ${offset}`,
+    why: `the next offset to be written is ${facts.nextOffset}`,
+    todo: `Trim to ${facts.nextOffset} at the most, which leaves no record`,
+  };
+  return new TailraceError("past_end", words, { stream: name, ...facts });
+}
+
 /** The stream is the system's. */
 export function systemStream(name: string, field: string, verb: string): TailraceError {
   const todo = "Use a name that does not begin with _";

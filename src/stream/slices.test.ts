@@ -40,6 +40,10 @@ function logOf(counts: readonly number[]): LogDoor {
     findTime: never,
     lastCheckpoint: never,
     onCommit: never,
+    ready: never,
+    baseIndex: 0,
+    baseIndexFor: never,
+    dropBefore: never,
     async read({ from, belowIndex, maxBytes }: LogReadRequest) {
       const isWanted = (batch: StoredBatch): boolean =>
         "index" in from

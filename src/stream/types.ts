@@ -92,7 +92,7 @@ export interface Stream {
   readonly name: string;
   readonly id: number;
   readonly settings: StreamSettings;
-  /** First offset that readers are given. */
+  /** First offset that readers are given; after a start it is known once an answer of the stream's was awaited. */
   readonly logStart: number;
   /** First offset not yet committed. */
   readonly highWatermark: number;
@@ -105,6 +105,11 @@ export interface Stream {
    * @param field The request's field that it came in, for a refusal: `batch` by default.
    */
   append(payload: Uint8Array, field?: string): Promise<Receipt>;
+  /**
+   * Gives readers nothing below `offset` any more, and drops the files that hold nothing else; resolves with log start.
+   * Log start never goes back: an offset below it changes nothing. Throws `past_end`.
+   */
+  trim(offset: number): Promise<number>;
   /** Reads committed batches once; waits for nothing. Throws `below_log_start` and `past_end`. */
   read(request: ReadRequest): Promise<ReadResult>;
   /** The offset at which reading from `start` begins. Throws `below_log_start` and `past_end`. */

@@ -10,6 +10,7 @@ import {
   LeaderChangeSchema,
   type Replica,
   ReplicaSchema,
+  TrimSchema,
   VotersSchema,
 } from "./gen/tailrace/storage/v1/storage_pb.ts";
 import { fromPosition, toPosition } from "./position.ts";
@@ -105,6 +106,26 @@ export function encodeLeaderChange(leader: StoredReplica): Uint8Array {
 /** A set of voters: a voters batch's payload, and a group's note. */
 export function encodeVoters(voters: readonly StoredReplica[]): Uint8Array {
   return toBinary(VotersSchema, create(VotersSchema, { voters: voters.map(toReplica) }));
+}
+
+/** What readers and files begin with from a trim on. */
+export interface StoredTrim {
+  /** First offset that readers are given. */
+  readonly logStart: number;
+  /** Index of the checkpoint that files begin with. */
+  readonly baseIndex: number;
+}
+
+/** The payload of a trim. */
+export function encodeTrim({ logStart, baseIndex }: StoredTrim): Uint8Array {
+  const message = create(TrimSchema, { logStart: fromPosition(logStart), baseIndex: fromPosition(baseIndex) });
+  return toBinary(TrimSchema, message);
+}
+
+/** Reads the payload of a trim. Throws on bytes that are none. */
+export function decodeTrim(payload: Uint8Array): StoredTrim {
+  const { logStart, baseIndex } = fromBinary(TrimSchema, payload);
+  return { logStart: toPosition(logStart, "log_start"), baseIndex: toPosition(baseIndex, "base_index") };
 }
 
 function toReplica({ diskId, life }: StoredReplica): Replica {

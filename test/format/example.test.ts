@@ -49,7 +49,10 @@ async function makeExample(folder: string): Promise<void> {
   const logs = loneLogs(opened, defaultLimits);
   const part = { name: "a", settings: { version: 1, ...builtInSettings }, logStart: 0 };
   const creation = logs.describeNew(part, 0);
-  const { door } = logs.create({ group: 2, creation, appendTimeMicros: nowMicros }, { checkpointPart: () => part });
+  const { door } = logs.create(
+    { group: 2, creation, appendTimeMicros: nowMicros },
+    { checkpointPart: () => part, restored: () => {} },
+  );
   await door.append({ kind: BatchKind.records, payload: payloadOf("hello"), recordCount: 1 });
   await opened.close();
 }

@@ -314,6 +314,27 @@ const others: Case[] = [
     code: "not_found",
     detail: { reason: "REASON_STREAM_REPLACED", stream: "there", streamId: "2" },
   },
+  {
+    name: "beyond the high watermark",
+    rpc: "StreamService/TrimStream",
+    request: { name: "there", logStart: "3" },
+    code: "out_of_range",
+    detail: { reason: "REASON_PAST_END", stream: "there", logStart: "0", nextOffset: "2" },
+  },
+  {
+    name: "another stream's id",
+    rpc: "StreamService/TrimStream",
+    request: { name: "there", streamId: "1", logStart: "1" },
+    code: "not_found",
+    detail: { reason: "REASON_STREAM_REPLACED", stream: "there", streamId: "2" },
+  },
+  {
+    name: "a stream of the system's",
+    rpc: "StreamService/TrimStream",
+    request: { name: "_meta", logStart: "1" },
+    code: "invalid_argument",
+    detail: invalid("name"),
+  },
 ];
 
 const cases: Case[] = [...appends.map((one) => ({ ...one, rpc: "LogService/Append" })), ...others];

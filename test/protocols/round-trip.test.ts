@@ -115,6 +115,10 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
       assert.deepEqual(streams, [answer["stream"]]);
       const { stream: made } = answer;
       assert.ok(typeof made === "object" && made !== null && !Array.isArray(made));
+      await one("LogService/Append", { stream: created, records });
+      const trim = { name: created, streamId: made["id"] ?? null, logStart: "2" };
+      assert.deepEqual(await one("StreamService/TrimStream", trim), { streamId: made["id"], logStart: "2" });
+      assert.equal((await one("LogService/Read", { stream: created }))["logStart"], "2");
       assert.deepEqual(await one("StreamService/DeleteStream", { name: created }), { streamId: made["id"] });
     });
 

@@ -1,5 +1,6 @@
 /**
- * Streams whose first records are gone. Nothing trims yet, so a stream is made to look so.
+ * What readers of a stream are told whose first records are gone. Here it only looks so, at moments that a test chooses;
+ * `streams/trim.test.ts` trims.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

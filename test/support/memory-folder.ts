@@ -199,6 +199,11 @@ export class MemoryLog implements GroupLog {
     return Promise.reject(new Error(`group ${this.group} in memory can't be cut to ${index}`));
   }
 
+  /** Nothing of it is in segments. */
+  async segmentBelow(): Promise<number> {
+    return 0;
+  }
+
   dropBefore(checkpointIndex: number): Promise<void> {
     return Promise.reject(new Error(`group ${this.group} in memory can't drop what is before ${checkpointIndex}`));
   }

@@ -23,6 +23,9 @@ import {
   type Stream as StreamMessage,
   StreamSchema,
   StreamState,
+  type TrimStreamRequest,
+  type TrimStreamResponse,
+  TrimStreamResponseSchema,
 } from "../../wire/gen/tailrace/v1/stream_pb.ts";
 import { fromPosition, toPosition } from "../../wire/position.ts";
 import { fromMicros } from "../../wire/timestamp.ts";
@@ -76,6 +79,14 @@ export async function deleteStream(
   const { streamId } = streamIdOf(request.streamId, "stream_id");
   const deletedId = await call.race(openStreams(api).delete(request.name, streamId));
   return create(DeleteStreamResponseSchema, { streamId: fromPosition(deletedId) });
+}
+
+export async function trimStream(api: ApiContext, request: TrimStreamRequest, call: Call): Promise<TrimStreamResponse> {
+  checkStreamName(request.name, "name");
+  const { streamId } = streamIdOf(request.streamId, "stream_id");
+  const stream = openStreams(api).get(request.name, streamId);
+  const logStart = await call.race(stream.trim(toPosition(request.logStart, "log_start")));
+  return create(TrimStreamResponseSchema, { streamId: fromPosition(stream.id), logStart: fromPosition(logStart) });
 }
 
 function settingsOf(settings: SettingsMessage | undefined): Partial<StreamSettings> {

@@ -24,7 +24,7 @@ import { append } from "./append.ts";
 import { appendStream } from "./append-stream.ts";
 import { cacheControl } from "./caching.ts";
 import type { Call } from "./call.ts";
-import { createStream, deleteStream, getStream, listStreams } from "./catalogue.ts";
+import { createStream, deleteStream, getStream, listStreams, trimStream } from "./catalogue.ts";
 import type { ApiContext } from "./context.ts";
 import { read } from "./read.ts";
 import { type AppendCommand, appendCommand, formOf, readQuery, streamIdOf, tailQuery } from "./requests.ts";
@@ -50,6 +50,7 @@ export function addServices(router: ConnectRouter, api: ApiContext, encoding: En
     getStream: (request, context) => mapped(api, context, (call) => getStream(api, request, call)),
     listStreams: (request, context) => mapped(api, context, (call) => listStreams(api, request, call)),
     deleteStream: (request, context) => mapped(api, context, (call) => deleteStream(api, request, call)),
+    trimStream: (request, context) => mapped(api, context, (call) => trimStream(api, request, call)),
   });
 }
 

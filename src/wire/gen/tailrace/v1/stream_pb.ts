@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tailrace/v1/stream.proto.
  */
 export const file_tailrace_v1_stream: GenFile = /*@__PURE__*/
-  fileDesc("Chh0YWlscmFjZS92MS9zdHJlYW0ucHJvdG8SC3RhaWxyYWNlLnYxInwKDlN0cmVhbVNldHRpbmdzEh4KEXNlZ21lbnRfbWF4X2J5dGVzGAEgASgESACIAQESHgoRc2VnbWVudF9tYXhfYWdlX3MYAiABKARIAYgBAUIUChJfc2VnbWVudF9tYXhfYnl0ZXNCFAoSX3NlZ21lbnRfbWF4X2FnZV9zIvkCCgZTdHJlYW0SDAoEbmFtZRgBIAEoCRIKCgJpZBgCIAEoBBIrCgdjcmVhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCghzZXR0aW5ncxgEIAEoCzIbLnRhaWxyYWNlLnYxLlN0cmVhbVNldHRpbmdzEhEKCWxvZ19zdGFydBgFIAEoBBIWCg5oaWdoX3dhdGVybWFyaxgGIAEoBBI1ChFmaXJzdF9hcHBlbmRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9hcHBlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RvcmVkX2J5dGVzGAkgASgEEg4KBmRpZ2VzdBgKIAEoDBISCgpuZXh0X2luZGV4GAsgASgEEicKBXN0YXRlGAwgASgOMhgudGFpbHJhY2UudjEuU3RyZWFtU3RhdGUiUgoTQ3JlYXRlU3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJEi0KCHNldHRpbmdzGAIgASgLMhsudGFpbHJhY2UudjEuU3RyZWFtU2V0dGluZ3MiTAoUQ3JlYXRlU3RyZWFtUmVzcG9uc2USIwoGc3RyZWFtGAEgASgLMhMudGFpbHJhY2UudjEuU3RyZWFtEg8KB2NyZWF0ZWQYAiABKAgiIAoQR2V0U3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJIjgKEUdldFN0cmVhbVJlc3BvbnNlEiMKBnN0cmVhbRgBIAEoCzITLnRhaWxyYWNlLnYxLlN0cmVhbSJLChJMaXN0U3RyZWFtc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIlQKE0xpc3RTdHJlYW1zUmVzcG9uc2USJAoHc3RyZWFtcxgBIAMoCzITLnRhaWxyYWNlLnYxLlN0cmVhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoTRGVsZXRlU3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJEhYKCXN0cmVhbV9pZBgCIAEoBEgAiAEBQgwKCl9zdHJlYW1faWQiKQoURGVsZXRlU3RyZWFtUmVzcG9uc2USEQoJc3RyZWFtX2lkGAEgASgEKmIKC1N0cmVhbVN0YXRlEhwKGFNUUkVBTV9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlNUUkVBTV9TVEFURV9SRUFEX09OTFkQARIZChVTVFJFQU1fU1RBVEVfREVMRVRJTkcQAjLhAgoNU3RyZWFtU2VydmljZRJTCgxDcmVhdGVTdHJlYW0SIC50YWlscmFjZS52MS5DcmVhdGVTdHJlYW1SZXF1ZXN0GiEudGFpbHJhY2UudjEuQ3JlYXRlU3RyZWFtUmVzcG9uc2USTwoJR2V0U3RyZWFtEh0udGFpbHJhY2UudjEuR2V0U3RyZWFtUmVxdWVzdBoeLnRhaWxyYWNlLnYxLkdldFN0cmVhbVJlc3BvbnNlIgOQAgESVQoLTGlzdFN0cmVhbXMSHy50YWlscmFjZS52MS5MaXN0U3RyZWFtc1JlcXVlc3QaIC50YWlscmFjZS52MS5MaXN0U3RyZWFtc1Jlc3BvbnNlIgOQAgESUwoMRGVsZXRlU3RyZWFtEiAudGFpbHJhY2UudjEuRGVsZXRlU3RyZWFtUmVxdWVzdBohLnRhaWxyYWNlLnYxLkRlbGV0ZVN0cmVhbVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chh0YWlscmFjZS92MS9zdHJlYW0ucHJvdG8SC3RhaWxyYWNlLnYxInwKDlN0cmVhbVNldHRpbmdzEh4KEXNlZ21lbnRfbWF4X2J5dGVzGAEgASgESACIAQESHgoRc2VnbWVudF9tYXhfYWdlX3MYAiABKARIAYgBAUIUChJfc2VnbWVudF9tYXhfYnl0ZXNCFAoSX3NlZ21lbnRfbWF4X2FnZV9zIvkCCgZTdHJlYW0SDAoEbmFtZRgBIAEoCRIKCgJpZBgCIAEoBBIrCgdjcmVhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCghzZXR0aW5ncxgEIAEoCzIbLnRhaWxyYWNlLnYxLlN0cmVhbVNldHRpbmdzEhEKCWxvZ19zdGFydBgFIAEoBBIWCg5oaWdoX3dhdGVybWFyaxgGIAEoBBI1ChFmaXJzdF9hcHBlbmRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9hcHBlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RvcmVkX2J5dGVzGAkgASgEEg4KBmRpZ2VzdBgKIAEoDBISCgpuZXh0X2luZGV4GAsgASgEEicKBXN0YXRlGAwgASgOMhgudGFpbHJhY2UudjEuU3RyZWFtU3RhdGUiUgoTQ3JlYXRlU3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJEi0KCHNldHRpbmdzGAIgASgLMhsudGFpbHJhY2UudjEuU3RyZWFtU2V0dGluZ3MiTAoUQ3JlYXRlU3RyZWFtUmVzcG9uc2USIwoGc3RyZWFtGAEgASgLMhMudGFpbHJhY2UudjEuU3RyZWFtEg8KB2NyZWF0ZWQYAiABKAgiIAoQR2V0U3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJIjgKEUdldFN0cmVhbVJlc3BvbnNlEiMKBnN0cmVhbRgBIAEoCzITLnRhaWxyYWNlLnYxLlN0cmVhbSJLChJMaXN0U3RyZWFtc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIlQKE0xpc3RTdHJlYW1zUmVzcG9uc2USJAoHc3RyZWFtcxgBIAMoCzITLnRhaWxyYWNlLnYxLlN0cmVhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoTRGVsZXRlU3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJEhYKCXN0cmVhbV9pZBgCIAEoBEgAiAEBQgwKCl9zdHJlYW1faWQiKQoURGVsZXRlU3RyZWFtUmVzcG9uc2USEQoJc3RyZWFtX2lkGAEgASgEIloKEVRyaW1TdHJlYW1SZXF1ZXN0EgwKBG5hbWUYASABKAkSFgoJc3RyZWFtX2lkGAIgASgESACIAQESEQoJbG9nX3N0YXJ0GAMgASgEQgwKCl9zdHJlYW1faWQiOgoSVHJpbVN0cmVhbVJlc3BvbnNlEhEKCXN0cmVhbV9pZBgBIAEoBBIRCglsb2dfc3RhcnQYAiABKAQqYgoLU3RyZWFtU3RhdGUSHAoYU1RSRUFNX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWU1RSRUFNX1NUQVRFX1JFQURfT05MWRABEhkKFVNUUkVBTV9TVEFURV9ERUxFVElORxACMrADCg1TdHJlYW1TZXJ2aWNlElMKDENyZWF0ZVN0cmVhbRIgLnRhaWxyYWNlLnYxLkNyZWF0ZVN0cmVhbVJlcXVlc3QaIS50YWlscmFjZS52MS5DcmVhdGVTdHJlYW1SZXNwb25zZRJPCglHZXRTdHJlYW0SHS50YWlscmFjZS52MS5HZXRTdHJlYW1SZXF1ZXN0Gh4udGFpbHJhY2UudjEuR2V0U3RyZWFtUmVzcG9uc2UiA5ACARJVCgtMaXN0U3RyZWFtcxIfLnRhaWxyYWNlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBogLnRhaWxyYWNlLnYxLkxpc3RTdHJlYW1zUmVzcG9uc2UiA5ACARJTCgxEZWxldGVTdHJlYW0SIC50YWlscmFjZS52MS5EZWxldGVTdHJlYW1SZXF1ZXN0GiEudGFpbHJhY2UudjEuRGVsZXRlU3RyZWFtUmVzcG9uc2USTQoKVHJpbVN0cmVhbRIeLnRhaWxyYWNlLnYxLlRyaW1TdHJlYW1SZXF1ZXN0Gh8udGFpbHJhY2UudjEuVHJpbVN0cmVhbVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Settings of a stream. An absent field is the node's default at creation, and is then kept with the stream.
@@ -355,6 +355,70 @@ export const DeleteStreamResponseSchema: GenMessage<DeleteStreamResponse> = /*@_
   messageDesc(file_tailrace_v1_stream, 9);
 
 /**
+ * Asks to trim a stream.
+ *
+ * @generated from message tailrace.v1.TrimStreamRequest
+ */
+export type TrimStreamRequest = Message<"tailrace.v1.TrimStreamRequest"> & {
+  /**
+   * Name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Trim only if it is still this one. Absent: whatever has the name.
+   *
+   * @generated from field: optional uint64 stream_id = 2;
+   */
+  streamId?: bigint | undefined;
+
+  /**
+   * First offset that readers are to be given. Below the stream's log start it changes nothing; above its high
+   * watermark it is OUT_OF_RANGE with reason PAST_END; at the high watermark it leaves no record.
+   *
+   * @generated from field: uint64 log_start = 3;
+   */
+  logStart: bigint;
+};
+
+/**
+ * Describes the message tailrace.v1.TrimStreamRequest.
+ * Use `create(TrimStreamRequestSchema)` to create a new message.
+ */
+export const TrimStreamRequestSchema: GenMessage<TrimStreamRequest> = /*@__PURE__*/
+  messageDesc(file_tailrace_v1_stream, 10);
+
+/**
+ * The stream is trimmed, durably.
+ *
+ * @generated from message tailrace.v1.TrimStreamResponse
+ */
+export type TrimStreamResponse = Message<"tailrace.v1.TrimStreamResponse"> & {
+  /**
+   * Id of the stream.
+   *
+   * @generated from field: uint64 stream_id = 1;
+   */
+  streamId: bigint;
+
+  /**
+   * First offset that readers are given now: what was asked for, or more.
+   *
+   * @generated from field: uint64 log_start = 2;
+   */
+  logStart: bigint;
+};
+
+/**
+ * Describes the message tailrace.v1.TrimStreamResponse.
+ * Use `create(TrimStreamResponseSchema)` to create a new message.
+ */
+export const TrimStreamResponseSchema: GenMessage<TrimStreamResponse> = /*@__PURE__*/
+  messageDesc(file_tailrace_v1_stream, 11);
+
+/**
  * What may be done with a stream.
  *
  * @generated from enum tailrace.v1.StreamState
@@ -441,6 +505,18 @@ export const StreamService: GenService<{
     methodKind: "unary";
     input: typeof DeleteStreamRequestSchema;
     output: typeof DeleteStreamResponseSchema;
+  },
+  /**
+   * Gives readers nothing below an offset any more. Files go by whole segments, never the one that grows, so disk space
+   * comes back in such steps. Reads below get OUT_OF_RANGE with reason BELOW_LOG_START. A tail that is overtaken ends
+   * so too, unless it began at the earliest record: that one gets a gap.
+   *
+   * @generated from rpc tailrace.v1.StreamService.TrimStream
+   */
+  trimStream: {
+    methodKind: "unary";
+    input: typeof TrimStreamRequestSchema;
+    output: typeof TrimStreamResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tailrace_v1_stream, 0);

@@ -41,6 +41,8 @@ export interface LogContext extends SegmentContext {
   dropMark(group: number): void;
   /** Adds a log's mark to a frame if it waits; false: it does not fit. It must come before batches that follow it. */
   writeMark(group: number, frame: FrameBuilder): boolean;
+  /** What snapshots say of a log has so many bytes more, or less. */
+  snapshotGrew(bytes: number): void;
   /** A write or sync failed for good. */
   failed(error: Error): void;
   /** What failed for good: nothing more is written. */

@@ -480,3 +480,80 @@ function contentsOf(folder: string): Map<string, string> {
   const files = names.filter((name) => name !== "lock" && fs.statSync(path.join(folder, name)).isFile());
   return new Map(files.map((name) => [name, fs.readFileSync(path.join(folder, name)).toString("base64")]));
 }
+
+describe("what a replica promised", () => {
+  const votedFor = { diskId: new Uint8Array(16).fill(3), life: 2 };
+  const note = new Uint8Array(100).fill(9);
+
+  test("is there after a kill, and in the snapshot that a file begins with", async () => {
+    const data = newPath();
+    const first = await open(data);
+    const log = make(first);
+    await append(log, 1);
+    await log.save({ vote: { term: 5, votedFor }, floor: { term: 4, index: 17 } });
+    await log.save({ note });
+    const copies = [killed(data)];
+    await append(log, 60, 30_000);
+    assert.ok(first.metrics.ringBytesUsed > 1 << 20);
+    copies.push(killed(data));
+    await first.close();
+    for (const copy of copies) {
+      const again = await open(copy);
+      const { vote, floor, note: kept } = logIn(again);
+      assert.deepEqual(
+        { vote, floor, note: kept },
+        { vote: { term: 5, votedFor }, floor: { term: 4, index: 17 }, note },
+      );
+      await again.close();
+    }
+  });
+
+  test("counts whichever log the group has then", async () => {
+    const data = newPath();
+    const folder = await open(data);
+    const log = make(folder);
+    await append(log, 3);
+    log.setCommit(log.durableEnd.index);
+    const [checkpoint] = await log.read({ from: { index: 0 }, belowIndex: 1, maxBytes: 1 });
+    assert.ok(checkpoint);
+    const stored = new Uint8Array([...checkpoint.header, ...checkpoint.payload]);
+    await Promise.all([
+      log.install(stored),
+      log.save({ vote: { term: 7 } }),
+      log.save({ vote: { term: 8, votedFor } }),
+    ]);
+    const copy = killed(data);
+    await folder.close();
+    const again = await open(copy);
+    assert.deepEqual(logIn(again).vote, { term: 8, votedFor });
+    await again.close();
+  });
+
+  test("a term is never taken back, nor the vote in it given again", async () => {
+    const folder = await open(newPath());
+    const log = make(folder);
+    await append(log, 1);
+    await log.save({ vote: { term: 5, votedFor } });
+    await log.save({ vote: { term: 5, votedFor } });
+    await assert.rejects(log.save({ vote: { term: 4 } }), /term 4/);
+    const other = { diskId: new Uint8Array(16).fill(4), life: 0 };
+    await assert.rejects(log.save({ vote: { term: 5, votedFor: other } }), /votes twice in term 5/);
+    await folder.close();
+  });
+
+  test("a note comes with its batch, in one frame", async () => {
+    const data = newPath();
+    const folder = await open(data);
+    const log = make(folder);
+    await append(log, 1);
+    const { frames } = folder.metrics;
+    await log.append({ kind: BatchKind.voters, payload: new Uint8Array(8), recordCount: 0, note });
+    assert.equal(folder.metrics.frames, frames + 1);
+    assert.deepEqual(log.note, note);
+    const copy = killed(data);
+    await folder.close();
+    const again = await open(copy);
+    assert.deepEqual(logIn(again).note, note);
+    await again.close();
+  });
+});

@@ -135,6 +135,9 @@ class OpenFolder implements DataFolder, JournalHost {
         this.#journal.markSoon();
       },
       writeMark: (group, frame) => this.#writeMark(group, frame),
+      snapshotGrew: (bytes) => {
+        this.#snapshotBytes += bytes;
+      },
       dropMark: (group) => {
         this.#marksWaiting.delete(group);
         this.#marksInFrame = this.#marksInFrame.filter((waiting) => waiting !== group);
@@ -412,6 +415,7 @@ class OpenFolder implements DataFolder, JournalHost {
     if (this.#failure) return;
     this.#failure = error;
     this.#fail(error);
+    for (const log of this.#logs.values()) log.fail(error);
   }
 
   async #close(): Promise<void> {

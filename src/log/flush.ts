@@ -47,7 +47,7 @@ export interface FlushSource {
   /** A flush is over; `well`: what it took is in the segment. */
   flushed(well: boolean): void;
   /** Nothing that is stamped and not durable can be written: no room. */
-  refused(error: NoRoomError): void;
+  flushRefused(error: NoRoomError): void;
 }
 
 interface Flush {
@@ -376,7 +376,7 @@ export class Flusher {
         this.#cuttingBack = undefined;
         const refusesRound = this.#refusesRound;
         this.#refusesRound = false;
-        if (refusesRound) this.#source.refused(refusal);
+        if (refusesRound) this.#source.flushRefused(refusal);
         this.#source.flushed(false);
       })
       .catch((error: unknown) => {

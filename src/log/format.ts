@@ -156,6 +156,9 @@ export const positionBody = { bytes: 64, indexAt: 0, offsetAt: 8, timeAt: 16, te
 /** Largest note of a group. */
 export const noteMaxBytes = 512;
 
+/** Body of note records: the note's length, then the note. */
+export const noteBody = { bytesAt: 0, noteAt: 4 } as const;
+
 /** Index file: header, then entries. */
 export const indexFile = {
   headerBytes: 40,

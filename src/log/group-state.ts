@@ -4,8 +4,18 @@
  */
 import { allZero, getU64, putU32, putU64, roundUp, viewOf } from "../base/bytes.ts";
 import { newerVersion } from "./batch-reader.ts";
-import { baseBody, digestBytes, floorBody, logBody, markBody, positionBody, stateBody, voteBody } from "./format.ts";
-import type { LogPosition, Replica, Vote } from "./types.ts";
+import {
+  baseBody,
+  digestBytes,
+  floorBody,
+  logBody,
+  markBody,
+  noteBody,
+  positionBody,
+  stateBody,
+  voteBody,
+} from "./format.ts";
+import type { Floor, LogPosition, Replica, Vote } from "./types.ts";
 
 /** A group's segments are synced up to here. It may lag, it never leads. */
 export interface Mark {
@@ -21,7 +31,7 @@ export interface Mark {
 export interface GroupState {
   readonly vote: Vote;
   readonly life: number;
-  readonly floor: { readonly term: number; readonly index: number };
+  readonly floor: Floor;
   readonly base: { readonly index: number; readonly offset: number };
   readonly placed: boolean;
   readonly mark: Mark;
@@ -139,8 +149,7 @@ export function writeState(into: Uint8Array, at: number, state: GroupState): voi
   putU32(into, at + stateBody.flagsAt, flags);
   putU32(into, at + stateBody.lifeAt, state.life);
   writeVote(into, at + stateBody.voteAt, state.vote);
-  putU64(into, at + stateBody.floorAt + floorBody.termAt, state.floor.term);
-  putU64(into, at + stateBody.floorAt + floorBody.indexAt, state.floor.index);
+  writeFloor(into, at + stateBody.floorAt, state.floor);
   writeBase(into, at + stateBody.baseAt, state.base);
   writeMark(into, at + stateBody.markAt, state.mark);
   writePosition(into, at + stateBody.endAt, state.end);
@@ -170,7 +179,27 @@ export function readState(body: Uint8Array): GroupState {
   };
 }
 
-export function readFloor(body: Uint8Array): GroupState["floor"] {
+export function writeFloor(into: Uint8Array, at: number, floor: Floor): void {
+  putU64(into, at + floorBody.termAt, floor.term);
+  putU64(into, at + floorBody.indexAt, floor.index);
+}
+
+export function readFloor(body: Uint8Array): Floor {
   const view = viewOf(body);
   return { term: getU64(view, floorBody.termAt), index: getU64(view, floorBody.indexAt) };
+}
+
+/** Length of a note record's body. */
+export function noteBytes(note: Uint8Array): number {
+  return noteBody.noteAt + note.length;
+}
+
+export function writeNote(into: Uint8Array, at: number, note: Uint8Array): void {
+  putU32(into, at + noteBody.bytesAt, note.length);
+  into.set(note, at + noteBody.noteAt);
+}
+
+export function readNote(body: Uint8Array): Uint8Array {
+  const bytes = viewOf(body).getUint32(noteBody.bytesAt, true);
+  return body.slice(noteBody.noteAt, noteBody.noteAt + bytes);
 }

@@ -17,6 +17,7 @@ import {
   readFloor,
   readLogBegin,
   readMark,
+  readNote,
   readState,
   readVote,
 } from "./group-state.ts";
@@ -97,30 +98,17 @@ export class JournalReplay {
     const flags = record.flags & ~(recordHeader.carried | recordHeader.cutsSegments);
     if (flags !== 0) throw newerVersion(`A journal record of kind ${record.kind} with the flags ${record.flags}`);
     if (!group) return;
-    if (record.kind === RecordKind.log) {
-      begin(group, record);
-      return;
-    }
-    // What is said of a log that another has replaced is over.
-    if (group.logNumber !== record.logNumber) return;
+    if (record.kind === RecordKind.gone) this.groups.delete(record.group);
+    else if (record.kind === RecordKind.log) begin(group, record);
+    else if (!promised(group, record) && group.logNumber === record.logNumber) this.#changeLog(group, record);
+  }
+
+  /** What is said of a log that another has replaced is over. */
+  #changeLog(group: ReplayedGroup, record: PlacedRecord): void {
     switch (record.kind) {
       case RecordKind.batch:
         this.#batch(group, record);
         return;
-      case RecordKind.vote:
-        group.state = { ...group.state, vote: readVote(record.body) };
-        return;
-      case RecordKind.life:
-        group.state = { ...group.state, life: viewOf(record.body).getUint32(lifeBody.lifeAt, true) };
-        return;
-      case RecordKind.floor:
-        group.state = { ...group.state, floor: readFloor(record.body) };
-        return;
-      case RecordKind.note: {
-        const bytes = viewOf(record.body).getUint32(0, true);
-        group.state = { ...group.state, note: record.body.slice(4, 4 + bytes) };
-        return;
-      }
       case RecordKind.mark:
         group.state = { ...group.state, mark: readMark(record.body) };
         marked(group);
@@ -136,9 +124,6 @@ export class JournalReplay {
         return;
       case RecordKind.base:
         group.state = { ...group.state, base: readBase(record.body) };
-        return;
-      case RecordKind.gone:
-        this.groups.delete(record.group);
         return;
       default:
         throw newerVersion(`A journal record of kind ${record.kind}, out of its place,`);
@@ -168,6 +153,26 @@ export class JournalReplay {
   #batchIn(record: PlacedRecord): StoredBatch {
     const batch = readBatch(record.body, record.group, this.#hash);
     return present(batch, `the journal has a whole frame with a bad batch of group ${record.group}`);
+  }
+}
+
+/** Takes what the replica promised, whichever log it had then; false: the record is of something else. */
+function promised(group: ReplayedGroup, { kind, body }: PlacedRecord): boolean {
+  switch (kind) {
+    case RecordKind.vote:
+      group.state = { ...group.state, vote: readVote(body) };
+      return true;
+    case RecordKind.life:
+      group.state = { ...group.state, life: viewOf(body).getUint32(lifeBody.lifeAt, true) };
+      return true;
+    case RecordKind.floor:
+      group.state = { ...group.state, floor: readFloor(body) };
+      return true;
+    case RecordKind.note:
+      group.state = { ...group.state, note: readNote(body) };
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -9,7 +9,6 @@ import { NoRoomError } from "../base/disk-errors.ts";
 import { readBatch } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
 import { baseBody, logBody, markBody, RecordKind, recordHeader, segmentName } from "./format.ts";
-import type { FrameBuilder } from "./frame-writer.ts";
 import { type Mark, writeBase, writeLogBegin, writeMark } from "./group-state.ts";
 import type { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
@@ -17,6 +16,7 @@ import { cutFiles } from "./segment-cut.ts";
 import type { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
 import type { LogPosition } from "./types.ts";
+import { writeRecord } from "./urgent-record.ts";
 
 /** What a change works on. The log is quiet meanwhile: nothing is on its way, and nothing begins. */
 export interface ChangedLog {
@@ -172,33 +172,4 @@ async function positionBefore(reader: LogReader, index: number): Promise<LogPosi
     term: batch.term,
     digest: batch.digest.slice(),
   };
-}
-
-interface Record {
-  readonly fits: (frame: FrameBuilder) => boolean;
-  readonly add: (frame: FrameBuilder) => void;
-  /** Called in the turn in which it is durable, before any snapshot. */
-  readonly written: () => void;
-}
-
-async function writeRecord(context: LogContext, group: number, record: Record): Promise<void> {
-  const { journal } = context;
-  const settled = new Promise<void>((resolve, reject) => {
-    journal.submit({
-      urgent: true,
-      contribute: (frame) => {
-        // A mark that waits is of the log as it is before: behind the record it would be taken for what comes after.
-        if (!context.writeMark(group, frame) || !record.fits(frame)) return false;
-        record.add(frame);
-        return true;
-      },
-      written: () => {
-        record.written();
-        resolve();
-      },
-      refused: (error: NoRoomError) => reject(error),
-    });
-  });
-  // A journal that failed settles nothing.
-  await Promise.race([settled, journal.idle().then(() => settled)]);
 }

@@ -6,7 +6,7 @@
  */
 import type { GroupState, Mark } from "./group-state.ts";
 import { Tail } from "./tail.ts";
-import type { LogPosition, Vote } from "./types.ts";
+import type { Floor, LogPosition, Vote } from "./types.ts";
 
 /** What a group's log is now. */
 export interface LogState {
@@ -14,9 +14,9 @@ export interface LogState {
   logNumber: number;
   vote: Vote;
   readonly life: number;
-  readonly floor: { readonly term: number; readonly index: number };
+  floor: Floor;
   base: { readonly index: number; readonly offset: number };
-  readonly note: Uint8Array;
+  note: Uint8Array;
   /** The journal knows that folder and first file are there. */
   placed: boolean;
   /** Segments are synced up to here. */

@@ -33,6 +33,21 @@ export interface Vote {
   readonly votedFor?: Replica;
 }
 
+/** The last batch, by term and index, of a log that a replica discarded knowingly: below it, it does not campaign. */
+export interface Floor {
+  readonly term: number;
+  readonly index: number;
+}
+
+/** What a replica tells others only once it is durable, each newer than what was saved before. */
+export interface Promised {
+  /** Of a higher term, or the first vote in the present one. */
+  readonly vote?: Vote;
+  readonly floor?: Floor;
+  /** Opaque, at most 512 bytes: the group's voters, where a cut made others count again. */
+  readonly note?: Uint8Array;
+}
+
 /** A batch to append; index, offset, time, term and digest are stamped when its round is taken. */
 export interface NewBatch {
   readonly kind: BatchKind;
@@ -44,6 +59,8 @@ export interface NewBatch {
   readonly frees?: boolean;
   /** For a leader change: the term that it begins, made durable as a vote for itself in the same frame (B16). */
   readonly begins?: Required<Vote>;
+  /** The group's note from this batch on, in the same frame: opaque, at most 512 bytes. */
+  readonly note?: Uint8Array;
   /**
    * Called synchronously when the batch is stamped, before anything is stamped after it: so a checkpoint's state can
    * count exactly what comes before it. A refusal takes the stamp back.
@@ -87,6 +104,10 @@ export interface GroupLog {
   readonly commit: { readonly index: number; readonly offset: number };
   /** Newest term that is durable here, and the vote in it. */
   readonly vote: Vote;
+  /** What it held when it last discarded any of it knowingly; zeros: it never did. */
+  readonly floor: Floor;
+  /** Opaque to the log: the group's voters, as of the newest durable batch that set them. */
+  readonly note: Uint8Array;
   /** Bytes of all its batches, headers included, whether in segments or only in the journal. */
   readonly storedBytes: number;
   /** Why nothing is appended any more, where its files are damaged; reads go up to the damage. */
@@ -101,6 +122,8 @@ export interface GroupLog {
    * @throws {NoRoomError} Nothing was written: no room. @throws {TailraceError} `limit`: too much waits already.
    */
   append(batch: NewBatch): Promise<AppendedBatch>;
+  /** Makes what is promised durable; in force when that resolves. @throws {NoRoomError} Nothing of it is. */
+  save(promised: Promised): Promise<void>;
   /** All below `index` is committed; never goes back, never beyond what is durable. */
   setCommit(index: number): void;
   /** Calls `listener` after each move of the durable end, until the returned function is called. */

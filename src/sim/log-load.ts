@@ -23,6 +23,7 @@ export class LogLoad {
   readonly #ended = new Set<number>();
   /** Groups with a leader change on its way. */
   readonly #beginning = new Set<number>();
+  #hasFailed = false;
 
   /** `fail`: told of what does not hold. */
   constructor(world: LogWorld, folder: DataFolder, clock: Clock, fail: (error: unknown) => void) {
@@ -31,6 +32,9 @@ export class LogLoad {
     this.#clock = clock;
     this.#fail = fail;
     this.#reads = new LogReads(world, (work) => this.#spawn(work));
+    void folder.failed.then(() => {
+      this.#hasFailed = true;
+    });
     for (const model of groupsAt(world, "made")) this.#reads.follow(model, this.#logOf(model));
   }
 
@@ -108,7 +112,8 @@ export class LogLoad {
         this.#reads.follow(model, log);
       },
       (error: unknown) => {
-        must(isRefusal(error) || error instanceof DiskError, `making group ${group}: ${error}`);
+        if (error instanceof DiskError && this.#hasFailed) return;
+        must(isRefusal(error), `making group ${group}: ${error}`);
         trace(`making group ${group} is refused`);
         disk.count("making refused");
         model.stage = "refused";
@@ -187,11 +192,12 @@ export class LogLoad {
         must(log.durableEnd.index > appended.index, `append ${id} is answered before it is durable`);
       },
       (error: unknown) => {
-        // What comes after a failed sync is refused too: it was never taken.
-        must(isRefusal(error) || error instanceof DiskError, `append ${id}: ${error}`);
-        trace(`append ${id} is refused: ${error}`);
-        disk.count("append refused");
         settled();
+        trace(`append ${id}: ${error}`);
+        // What was on its way when a write or sync failed may be there or not.
+        if (error instanceof DiskError && this.#hasFailed) return;
+        must(isRefusal(error), `append ${id}: ${error}`);
+        disk.count("append refused");
         submission.outcome = "refused";
       },
     );

@@ -9,12 +9,14 @@ import { NoRoomError } from "../../src/base/disk-errors.ts";
 import type {
   AppendedBatch,
   DataFolder,
+  Floor,
   GroupLog,
   LogMetrics,
   LogPosition,
   LogReadRequest,
   NewBatch,
   NewGroup,
+  Promised,
   RecoveryReport,
   SegmentLimits,
   Vote,
@@ -178,6 +180,8 @@ export class MemoryLog implements GroupLog {
   /** Durable batches first, then those that were stamped. */
   readonly batches: StoredBatch[];
   vote: Vote;
+  floor: Floor = { term: 0, index: 0 };
+  note: Uint8Array = new Uint8Array(0);
   readonly damage = undefined;
   #commitIndex = 0;
   #durableCount: number;
@@ -245,6 +249,12 @@ export class MemoryLog implements GroupLog {
         reject,
       });
     });
+  }
+
+  async save({ vote, floor, note }: Promised): Promise<void> {
+    this.vote = vote ?? this.vote;
+    this.floor = floor ?? this.floor;
+    this.note = note ?? this.note;
   }
 
   setCommit(index: number): void {

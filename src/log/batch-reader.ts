@@ -9,7 +9,8 @@ import { DataFolderError } from "../base/disk-errors.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchHeader as at, batchMaxBytes, formatVersion } from "./format.ts";
 
-const kinds: readonly BatchKind[] = Object.values(BatchKind);
+/** Kinds by their number. */
+const kinds: readonly (BatchKind | undefined)[] = Object.values(BatchKind).sort((a, b) => a - b);
 
 /**
  * The header at the start of `bytes`, if a whole one of `group` stands there; its digest is a view.
@@ -23,8 +24,10 @@ export function readHeader(bytes: Uint8Array, group: number, hash: Hash): BatchH
   if (getU64(view, at.groupAt) !== group) return undefined;
   const payloadBytes = view.getUint32(at.payloadBytesAt, true);
   const recordCount = view.getUint32(at.recordsAt, true);
+  const kind = kinds[view.getUint8(at.kindAt)];
+  if (kind === undefined || !isOfThisVersion(view, recordCount)) throw newerVersion(whatIsNewer(view, recordCount));
   const header: BatchHeader = {
-    kind: knownKind(view, recordCount),
+    kind,
     codec: view.getUint8(at.codecAt),
     payloadBytes,
     group,
@@ -37,24 +40,39 @@ export function readHeader(bytes: Uint8Array, group: number, hash: Hash): BatchH
   };
   const sound =
     at.bytes + payloadBytes <= batchMaxBytes &&
-    [header.index, header.baseOffset + recordCount, header.term, header.appendTimeMicros].every(Number.isSafeInteger);
+    Number.isSafeInteger(header.index) &&
+    Number.isSafeInteger(header.baseOffset + recordCount) &&
+    Number.isSafeInteger(header.term) &&
+    Number.isSafeInteger(header.appendTimeMicros);
   return sound ? header : undefined;
 }
 
-/** The kind of a batch whose checksum is right. @throws {DataFolderError} Something in it is not of this version. */
-function knownKind(view: DataView, recordCount: number): BatchKind {
-  const kind = kinds.find((known) => known === view.getUint8(at.kindAt));
+/** Whether a header whose checksum is right has nothing but its kind that only another version could know. */
+function isOfThisVersion(view: DataView, recordCount: number): boolean {
+  return (
+    view.getUint8(at.versionAt) === formatVersion &&
+    view.getUint8(at.codecAt) === 0 &&
+    view.getUint8(at.paddingAt) === 0 &&
+    (view.getUint16(at.flagsAt, true) & at.flagsToKnow) === 0 &&
+    view.getUint32(at.offsetSpanAt, true) === recordCount
+  );
+}
+
+function whatIsNewer(view: DataView, recordCount: number): string {
+  const flags = view.getUint16(at.flagsAt, true);
   const odd: [name: string, value: number, isKnown: boolean][] = [
     ["version", view.getUint8(at.versionAt), view.getUint8(at.versionAt) === formatVersion],
-    ["kind", view.getUint8(at.kindAt), kind !== undefined],
+    ["kind", view.getUint8(at.kindAt), kinds[view.getUint8(at.kindAt)] !== undefined],
     ["codec", view.getUint8(at.codecAt), view.getUint8(at.codecAt) === 0],
     ["padding", view.getUint8(at.paddingAt), view.getUint8(at.paddingAt) === 0],
-    ["flags", view.getUint16(at.flagsAt, true), (view.getUint16(at.flagsAt, true) & at.flagsToKnow) === 0],
+    ["flags", flags, (flags & at.flagsToKnow) === 0],
     ["offset span", view.getUint32(at.offsetSpanAt, true), view.getUint32(at.offsetSpanAt, true) === recordCount],
   ];
-  const first = odd.find(([, , isKnown]) => !isKnown);
-  if (first) throw newerVersion(`A batch with ${first[0]} ${first[1]}`);
-  return present(kind, "a batch's kind is known and is not");
+  const [name, value] = present(
+    odd.find(([, , isKnown]) => !isKnown),
+    "a header is known and is not",
+  );
+  return `A batch with ${name} ${value}`;
 }
 
 /** The whole batch at the start of `bytes`, both checksums right; `undefined`: none stands there. */

@@ -146,14 +146,11 @@ export class JournaledLog implements GroupLog {
 
   async *headers(index: number): AsyncGenerator<BatchHeader> {
     for (let next = index; ; ) {
-      const batches = await this.read({
-        from: { index: next },
-        belowIndex: Number.MAX_SAFE_INTEGER,
-        maxBytes: 1 << 20,
-      });
-      const last = batches.at(-1);
+      const from = next;
+      const headers = await this.#reading(() => this.#reader.headers(from));
+      const last = headers.at(-1);
       if (!last) return;
-      yield* batches;
+      yield* headers;
       next = last.index + 1;
     }
   }

@@ -4,14 +4,18 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { StoredBatch } from "../base/batch.ts";
-import { BatchKind } from "../base/batch.ts";
-import { batchBytes, readBatch } from "./batch-reader.ts";
+import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
+import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
 import type { LogState } from "./log-state.ts";
+import { readRing } from "./ring-reader.ts";
 import { damagedAt } from "./segment.ts";
 import type { Segments, Wanted } from "./segments.ts";
+import type { TailEntry } from "./tail.ts";
 import type { LogReadRequest } from "./types.ts";
+
+/** Of a tail so much is read at once for its headers. */
+const headerScanBytes = 256 << 10;
 
 /** Reading of one log. */
 export class LogReader {
@@ -68,6 +72,46 @@ export class LogReader {
     const [checkpoint] = await this.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
     assert(checkpoint?.kind === BatchKind.checkpoint, `group ${this.#log.group} has no checkpoint at ${index}`);
     return checkpoint;
+  }
+
+  /** Headers of some batches from `index` on; none: it is the end. */
+  async headers(index: number): Promise<BatchHeader[]> {
+    const { tail, durable, base } = this.#log;
+    const from = Math.max(index, base.index);
+    for (;;) {
+      if (from >= tail.startIndex) {
+        const headers = await this.#tailHeaders(from);
+        if (headers) return headers;
+        continue;
+      }
+      const headers = await this.#segments.headers(from, durable.index);
+      const first = headers[0]?.index;
+      if (first !== from) throw damagedAt(`the file that holds batch ${from}`, 0, this.#log.group);
+      return headers;
+    }
+  }
+
+  /** `undefined`: they moved to a segment meanwhile. */
+  async #tailHeaders(index: number): Promise<BatchHeader[] | undefined> {
+    const { tail, group } = this.#log;
+    const { journal, hash } = this.#context;
+    const entries: TailEntry[] = [];
+    let bytes = 0;
+    for (let next = index; next < tail.endIndex && bytes < headerScanBytes; next++) {
+      const entry = tail.entry(next);
+      entries.push(entry);
+      bytes += entry.bytes;
+    }
+    const stored = new Uint8Array(bytes);
+    await readRing(journal, entries, stored);
+    if (index < tail.startIndex) return undefined;
+    let at = 0;
+    return entries.map((entry, i) => {
+      const header = readHeader(stored.subarray(at, at + entry.bytes), group, hash);
+      if (header?.index !== index + i) throw damagedAt(`journal at ${entry.ringPosition}`, 0, group);
+      at += entry.bytes;
+      return header;
+    });
   }
 
   /** Some batches from the first one wanted on; none: there is none. */

@@ -140,6 +140,28 @@ export class Segment {
     });
   }
 
+  /** Headers of some batches from `index` on, of those below `belowIndex`; payloads are not looked at. */
+  async headers(index: number, belowIndex: number): Promise<BatchHeader[]> {
+    let position = (await this.index()).positionBelow("index", index + 1);
+    const headers: BatchHeader[] = [];
+    await this.#withFile(async (file) => {
+      // What comes before the first one wanted may fill a chunk.
+      while (headers.length === 0 && position < this.#sizeBytes) {
+        const chunk = await this.#chunk(file, position, scanBytes);
+        let at = 0;
+        while (at + batchHeader.bytes <= chunk.length) {
+          const header = this.#headerIn(chunk.subarray(at, at + batchHeader.bytes), position + at);
+          if (!header || header.index >= belowIndex) return;
+          if (header.index >= index) headers.push(header);
+          at += batchBytes(header);
+        }
+        if (at === 0) this.#damaged(position);
+        position += at;
+      }
+    });
+    return headers;
+  }
+
   /** Its index: from its file if that is whole, what that lacks from the store. */
   async index(): Promise<SegmentIndex> {
     while (!this.#index) {

@@ -5,7 +5,7 @@
  * @module
  */
 import { present } from "../base/assert.ts";
-import type { StoredBatch } from "../base/batch.ts";
+import type { BatchHeader, StoredBatch } from "../base/batch.ts";
 import { Segment, type SegmentContext } from "./segment.ts";
 import type { IndexKey } from "./segment-index.ts";
 
@@ -117,6 +117,12 @@ export class Segments {
       if (batches.length > 0 || segment.firstIndex >= limit.belowIndex) return batches;
     }
     return [];
+  }
+
+  /** Headers of some batches from `index` on, of the segment that holds it. */
+  async headers(index: number, belowIndex: number): Promise<BatchHeader[]> {
+    const segment = this.#segments.findLast(({ firstIndex, sizeBytes }) => firstIndex <= index && sizeBytes > 0);
+    return (await segment?.headers(index, belowIndex)) ?? [];
   }
 
   /** First index of the last segment that begins at `offset` or below it; `undefined`: none has batches yet. */

@@ -1,5 +1,6 @@
 /**
- * Copies small tails to the journal's head: each whole, in order, before anything new of its log in that frame.
+ * Copies tails to the journal's head: each whole, in order, before anything new of its log in that frame.
+ * The tail of a damaged log, which has no segment to go to, may take some frames: nothing new of that log comes between.
  * @module
  */
 import type { NoRoomError } from "../base/disk-errors.ts";
@@ -12,14 +13,19 @@ import { readRing } from "./ring-reader.ts";
 /** Adds a log's mark to a frame if it waits; false: it does not fit. */
 export type MarkWriter = (group: number, frame: FrameBuilder) => boolean;
 
+/** A tail that is being copied, and where its copies stand. */
 interface Copy {
   readonly log: JournaledLog;
   readonly startIndex: number;
-  readonly ringPositions: readonly number[];
+  readonly ringPositions: number[];
+  /** The rest comes with the next frame. */
+  isWhole: boolean;
 }
 
 /** Carries the tails of some logs out of a file. */
 export class Carrier implements Contributor {
+  /** A file that is needed at once waits for it. */
+  readonly urgent: boolean;
   readonly #logs: JournaledLog[];
   readonly #slot: number;
   readonly #journal: Journal;
@@ -29,11 +35,17 @@ export class Carrier implements Contributor {
   #copies: Copy[] = [];
   #settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
-  constructor(logs: readonly JournaledLog[], slot: number, journal: Journal, writeMark: MarkWriter) {
+  constructor(
+    logs: readonly JournaledLog[],
+    slot: number,
+    journal: Journal,
+    how: { writeMark: MarkWriter; urgent: boolean },
+  ) {
+    this.urgent = how.urgent;
     this.#logs = [...logs];
     this.#slot = slot;
     this.#journal = journal;
-    this.#writeMark = writeMark;
+    this.#writeMark = how.writeMark;
   }
 
   /** Resolves when all that can be carried is. @throws {NoRoomError} */
@@ -42,19 +54,15 @@ export class Carrier implements Contributor {
     if (this.#logs.length === 0) return;
     await new Promise<void>((resolve, reject) => {
       this.#settle = { resolve, reject };
-      this.#journal.submitFirst(this);
+      if (this.urgent) this.#journal.submit(this);
+      else this.#journal.submitFirst(this);
     });
   }
 
   contribute(frame: FrameBuilder): boolean {
     for (let log = this.#logs[0]; log; log = this.#logs[0]) {
-      const bodies = this.#wholeTail(log);
-      if (bodies) {
-        // The tail follows what the mark tells of: recovery must know of that first.
-        if (!this.#writeMark(log.group, frame)) return false;
-        if (!frame.fits(...bodies.map(({ length }) => length))) return false;
-        this.#copies.push(this.#copy(log, bodies, frame));
-      }
+      const batches = this.#wholeTail(log);
+      if (batches && !this.#copy(log, batches, frame)) return false;
       this.#logs.shift();
     }
     // With nothing to copy no frame may come of it.
@@ -63,14 +71,15 @@ export class Carrier implements Contributor {
   }
 
   written(): void {
-    for (const { log, startIndex, ringPositions } of this.#copies) {
+    // Places change together: a file is freed when the first batch of every tail has left it.
+    for (const { log, startIndex, ringPositions } of this.#copies.filter(({ isWhole }) => isWhole)) {
       const { tail } = log.state;
       ringPositions.forEach((ringPosition, i) => {
         const index = startIndex + i;
         if (index >= tail.startIndex && index < tail.endIndex) tail.move(index, ringPosition);
       });
     }
-    this.#copies = [];
+    this.#copies = this.#copies.filter(({ isWhole }) => !isWhole);
     if (this.#logs.length === 0) this.#settle?.resolve();
   }
 
@@ -98,8 +107,7 @@ export class Carrier implements Contributor {
   #wholeTail(log: JournaledLog): Uint8Array[] | undefined {
     const { tail } = log.state;
     const read = this.#read.get(log);
-    if (!read || tail.count === 0 || log.isFlushing) return undefined;
-    if (this.#journal.slotOf(tail.entry(tail.startIndex).ringPosition) !== this.#slot) return undefined;
+    if (!read || log.isFlushing || !isPinning(log, this.#slot, this.#journal)) return undefined;
     const batches: Uint8Array[] = [];
     for (let index = tail.startIndex; index < tail.endIndex; index++) {
       const entry = tail.entry(index);
@@ -111,14 +119,34 @@ export class Carrier implements Contributor {
     return batches;
   }
 
-  #copy(log: JournaledLog, batches: readonly Uint8Array[], frame: FrameBuilder): Copy {
-    const { group, logNumber, tail } = log.state;
-    const ringPositions: number[] = [];
-    for (const batch of batches) {
+  /** Adds the tail, or goes on with it; false: the rest does not fit. */
+  #copy(log: JournaledLog, batches: readonly Uint8Array[], frame: FrameBuilder): boolean {
+    const { group, logNumber, tail, damage } = log.state;
+    // The tail follows what the mark tells of: recovery must know of that first.
+    if (!this.#writeMark(group, frame)) return false;
+    const begun = this.#copies.find((copy) => copy.log === log);
+    if (!begun && damage === undefined && !frame.fits(...batches.map(({ length }) => length))) return false;
+    const copy = begun ?? { log, startIndex: tail.startIndex, ringPositions: [], isWhole: false };
+    if (!begun) this.#copies.push(copy);
+    for (const batch of batches.slice(copy.ringPositions.length)) {
+      if (!frame.fits(batch.length)) return false;
       const at = frame.add(RecordKind.batch, group, logNumber, batch.length, recordHeader.carried);
       frame.bytes.set(batch, at);
-      ringPositions.push(this.#journal.ringPosition(at));
+      copy.ringPositions.push(this.#journal.ringPosition(at));
     }
-    return { log, startIndex: tail.startIndex, ringPositions };
+    copy.isWhole = true;
+    return true;
   }
+}
+
+/**
+ * Whether a tail has a batch in a file. Tails are in the order of the ring, so the first one tells; but a damaged log's may
+ * have been carried in part when the node was killed.
+ */
+export function isPinning({ state: { tail, damage } }: JournaledLog, slot: number, journal: Journal): boolean {
+  const end = damage === undefined ? Math.min(tail.startIndex + 1, tail.endIndex) : tail.endIndex;
+  for (let index = tail.startIndex; index < end; index++) {
+    if (journal.slotOf(tail.entry(index).ringPosition) === slot) return true;
+  }
+  return false;
 }

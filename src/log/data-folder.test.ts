@@ -422,6 +422,61 @@ describe("a log that ends below its mark", () => {
   }
 });
 
+/** A group beside the one of most tests. */
+function makeOther(folder: DataFolder, other: number): GroupLog {
+  const batch0 = { checkpointState: new Uint8Array(0), startOffset: 0, appendTimeMicros: 1, note: new Uint8Array(0) };
+  const { log } = folder.create({ group: other, ...batch0 });
+  log.rollBy({ maxBytes: 1 << 20, maxAgeMicros: 1e16 }, () => new Uint8Array(20));
+  return log;
+}
+
+describe("the tail of a damaged log", () => {
+  for (const { name, batches, bytes } of [
+    { name: "small", batches: 3, bytes: 40 },
+    { name: "larger than a frame", batches: 30, bytes: 20_000 },
+  ]) {
+    test(`is carried for ever, where it is ${name}: its files can't take it, and other logs go on`, async () => {
+      const data = newPath();
+      const settings = { journalFiles: 4, tailMaxBytes: 1 };
+      const folder = await open(data, settings);
+      const log = make(folder);
+      await append(log, 5);
+      await until(() => folder.metrics.tailBytes === 0);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      await folder.close();
+      const again = await open(data, { journalFiles: 4 });
+      const tailStart = logIn(again).durableEnd.index;
+      await append(logIn(again), batches, bytes);
+      assert.ok(again.metrics.tailBytes > 0);
+      await again.close();
+      fs.rmSync(activeSegment(data));
+
+      const end = tailStart + batches;
+      for (let start = 0; start < 2; start++) {
+        const damaged = await open(data, { journalFiles: 4 });
+        assert.match(logIn(damaged).damage ?? "", /is missing/);
+        assert.equal(logIn(damaged).durableEnd.index, end);
+        const other = damaged.log(8) ?? makeOther(damaged, 8);
+        // Two laps of the ring.
+        while (damaged.metrics.frameBytes < 8 << 20) await append(other, 1, 15_000);
+        const request = { from: { index: tailStart }, belowIndex: end, maxBytes: 1 << 30 };
+        const tail = await logIn(damaged).read(request);
+        assert.deepEqual(
+          tail.map(({ index, payload }) => [index, payload.length, payload[0]]),
+          Array.from({ length: batches }, (_, i) => [tailStart + i, bytes, tailStart + i]),
+        );
+        if (start === 0) fs.cpSync(data, `${data}-killed`, { recursive: true });
+        await damaged.close();
+      }
+      const afterKill = await open(`${data}-killed`, { journalFiles: 4 });
+      const [first] = await logIn(afterKill).read({ from: { index: tailStart }, belowIndex: end, maxBytes: 1 });
+      assert.equal(first?.index, tailStart);
+      assert.equal(logIn(afterKill).durableEnd.index, end);
+      await afterKill.close();
+    });
+  }
+});
+
 describe("a bad batch above the mark", () => {
   for (const { name, batches, damaged } of [
     { name: "ends the log where nothing stands two flushes beyond it", batches: 3, damaged: false },

@@ -6,7 +6,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
-import { DataFolderError, NoRoomError } from "../base/disk-errors.ts";
+import { DataFolderError, DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, TailraceError } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, FolderLock } from "../host/disk.ts";
@@ -424,10 +424,12 @@ class OpenFolder implements DataFolder, JournalHost {
       await this.#freeing.stop();
       for (const log of logs) await log.idle();
       for (const log of logs) await log.segments.close();
-      await this.#journal.close();
+      // What failed may be neither in the journal nor in segments: the next start must look.
+      if (!this.#failure) await this.#journal.close();
     } catch (error) {
-      // Nothing is lost by a stop that is not clean: the next start has more to read.
-      if (!(error instanceof NoRoomError) && error !== this.#failure) throw error;
+      // Nothing is lost by a stop that is not clean: the next start has more to read. And who failed was told so.
+      const isKnown = error instanceof NoRoomError || (error instanceof DiskError && this.#failure !== undefined);
+      if (!isKnown) throw error;
     } finally {
       await this.#closeFiles().finally(() => this.#lock.release());
     }

@@ -7,7 +7,7 @@
  */
 import { NoRoomError } from "../base/disk-errors.ts";
 import type { Clock } from "../host/clock.ts";
-import { Carrier, type MarkWriter } from "./carrier.ts";
+import { Carrier, isPinning, type MarkWriter } from "./carrier.ts";
 import type { JournaledLog } from "./group-log.ts";
 import type { Journal } from "./journal.ts";
 import type { LogSettings } from "./settings.ts";
@@ -68,13 +68,23 @@ export class Freeing {
     this.#go(this.#round);
   }
 
-  /** The oldest file is needed now: moves all tails in it to segments. @throws {NoRoomError} */
+  /** The oldest file is needed now: moves all tails in it elsewhere. @throws {NoRoomError} */
   async finish(slot: number): Promise<void> {
+    await this.#carryDamaged(slot);
     for (let pinned = this.#pinning(slot); pinned.length > 0; pinned = this.#pinning(slot)) {
       const outcomes = await Promise.allSettled(pinned.map((log) => log.emptyTail()));
       // Only now: what still reads the ring must be done before the ring goes on, or ends.
       for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     }
+  }
+
+  /** Damaged logs' tails have no segment to go to. What carries them now is the room that is held back. */
+  async #carryDamaged(slot: number): Promise<void> {
+    const { journal, settings, writeMark } = this.#context;
+    const damaged = this.#pinning(slot).filter(({ state }) => state.damage !== undefined);
+    const bytes = damaged.reduce((sum, { state }) => sum + state.tail.bytes, 0);
+    if (bytes > settings.heldBackBytes / 4) throw new NoRoomError("damaged streams' newest batches fill the journal");
+    await new Carrier(damaged, slot, journal, { writeMark, urgent: true }).carry();
   }
 
   /** Begins nothing more; resolves when nothing is on its way. */
@@ -93,8 +103,10 @@ export class Freeing {
 
   #begin(slot: number): Round {
     const { journal, settings, writeMark } = this.#context;
-    const pinning = this.#pinning(slot).sort((a, b) => b.state.tail.bytes - a.state.tail.bytes);
-    const carried: JournaledLog[] = [];
+    const all = this.#pinning(slot).sort((a, b) => b.state.tail.bytes - a.state.tail.bytes);
+    // Of a damaged log nothing can be flushed.
+    const carried = all.filter(({ state }) => state.damage !== undefined);
+    const pinning = all.filter(({ state }) => state.damage === undefined);
     let carriedBytes = 0;
     for (let last = pinning.at(-1); last; last = pinning.at(-1)) {
       const { bytes } = last.state.tail;
@@ -107,7 +119,7 @@ export class Freeing {
     return {
       slot,
       toFlush: pinning,
-      carrier: new Carrier(carried, slot, journal, writeMark),
+      carrier: new Carrier(carried, slot, journal, { writeMark, urgent: false }),
       allBytes,
       leftBytes: allBytes,
       running: 0,
@@ -155,14 +167,8 @@ export class Freeing {
       this.#context.failed(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** Logs whose tail begins in a file. Tails are in the order of the ring, so others have nothing there. */
+  /** Logs that have a batch of their tail in a file. */
   #pinning(slot: number): JournaledLog[] {
-    const { journal } = this.#context;
-    const pinning: JournaledLog[] = [];
-    for (const log of this.#context.logs()) {
-      const { tail } = log.state;
-      if (tail.count > 0 && journal.slotOf(tail.entry(tail.startIndex).ringPosition) === slot) pinning.push(log);
-    }
-    return pinning;
+    return [...this.#context.logs()].filter((log) => isPinning(log, slot, this.#context.journal));
   }
 }

@@ -294,9 +294,9 @@ export class Rounds implements Contributor, FlushSource {
 
   /** A tail that has grown too large is moved in the background. */
   #flushLargeTail(): void {
-    const { tail } = this.#state;
+    const { tail, damage } = this.#state;
     const isLarge = tail.count > 0 && tail.bytes >= this.#context.settings.tailMaxBytes;
-    if (isLarge && !this.flusher.isBusy && !this.#ended) this.#flushAside();
+    if (isLarge && damage === undefined && !this.flusher.isBusy && !this.#ended) this.#flushAside();
   }
 
   #flushAside(direct = false): void {

@@ -52,7 +52,9 @@ export async function listSegments(
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
   segments.push({ firstIndex: mark.segment, sizeBytes: mark.position });
-  return { segments, damage: missingFirst(folder, segments, baseIndex) };
+  const path = `${folder}/${segmentName(mark.segment)}`;
+  const sizeBytes = all.includes(mark.segment) ? await sizeOf(disk, folder, mark.segment) : undefined;
+  return { segments, damage: missingFirst(folder, segments, baseIndex) ?? belowMark(path, sizeBytes, mark.position) };
 }
 
 /** What is wrong where a log's files do not begin at its base. */
@@ -62,6 +64,12 @@ function missingFirst(
   baseIndex: number,
 ): string | undefined {
   return segments[0]?.firstIndex === baseIndex ? undefined : `${folder}/${segmentName(baseIndex)} is missing`;
+}
+
+/** What is wrong where the file that a mark is in is gone or short. */
+function belowMark(path: string, sizeBytes: number | undefined, position: number): string | undefined {
+  if (sizeBytes === undefined) return `${path} is missing`;
+  return sizeBytes < position ? `${path} has ${sizeBytes} bytes, and ${position} were synced` : undefined;
 }
 
 /** Recovers the segments of one log. */
@@ -82,13 +90,12 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
     const file = await disk.open(path, { create: false });
     if (!file) {
       if (firstIndex > mark.segment || mark.position === 0) break;
-      return { ...nothing(mark, segments), damage: `${path} is missing` };
+      return { ...nothing(mark, segments), damage: belowMark(path, undefined, from) };
     }
     try {
       const sizeBytes = await file.size();
-      if (sizeBytes < from) {
-        return { ...nothing(mark, segments), damage: `${path} has ${sizeBytes} bytes, and ${from} were synced` };
-      }
+      const short = belowMark(path, sizeBytes, from);
+      if (short !== undefined) return { ...nothing(mark, segments), damage: short };
       const read = await readOn(file, hash, log, { from, sizeBytes, after: current.end, isFirst: from === 0 });
       const far = await batchFarBeyond(file, hash, { group: log.group, ...read, sizeBytes });
       if (far !== undefined) {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BatchKind } from "../../src/base/batch.ts";
-import { NoRoomError } from "../../src/base/disk-errors.ts";
+import { DiskError, NoRoomError } from "../../src/base/disk-errors.ts";
 import { systemHash } from "../../src/host/hash.ts";
 import { openDataFolder } from "../../src/log/data-folder.ts";
 import type { DataFolder, GroupLog } from "../../src/log/types.ts";
@@ -139,6 +139,32 @@ describe("after a power cut", () => {
     for (let i = 0; i < 12; i++) await append(again.log);
     await again.folder.close();
     assert.equal(await readAll((await machine.open()).log), 15);
+  });
+});
+
+describe("after a failed sync", () => {
+  story("a stop is not a clean one: the next start looks at the segments", async (machine) => {
+    const { log, folder } = await machine.open();
+    let acknowledged = 0;
+    let appending = append(log);
+    machine.disk.faults = { syncFails: 0.2, writeBackFails: 0, copyOnWrite: false };
+    for (;;) {
+      try {
+        await appending;
+      } catch (error) {
+        assert.ok(error instanceof DiskError);
+        break;
+      }
+      acknowledged += 1;
+      appending = append(log, acknowledged % 3 === 0 ? 9000 : 200);
+    }
+    await folder.failed;
+    machine.disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: false };
+    await folder.close();
+    machine.powerCut();
+    const again = await machine.open();
+    assert.equal(again.log.damage, undefined);
+    if (acknowledged > 0) assert.ok((await readAll(again.log)) >= acknowledged);
   });
 });
 

@@ -339,6 +339,33 @@ describe("what stands behind a log after a kill", () => {
   }
 });
 
+test("what a kill left of segments that were dropped goes at the next start, an index alone too", async () => {
+  const data = newPath();
+  const folder = await open(data, flushedAtOnce);
+  const log = make(folder, 1000);
+  await append(log, 30);
+  await until(() => folder.metrics.tailBytes === 0);
+  log.setCommit(log.durableEnd.index);
+  const before = killed(data);
+  await log.dropBefore(await log.segmentBelow(log.durableEnd.offset));
+  const after = killed(data);
+  await folder.close();
+  const left = filesIn(after);
+  const dropped = filesIn(before).filter((name) => !left.includes(name));
+  assert.ok(dropped.length > 4);
+  // One has both files left, one its segment, all others their index.
+  const [first = "", second = ""] = dropped.filter((name) => name.endsWith(".log"));
+  for (const name of dropped) {
+    if (name.endsWith(".index") ? name.startsWith(second.slice(0, 20)) : name !== first && name !== second) continue;
+    fs.copyFileSync(fileIn(before, name), fileIn(after, name));
+  }
+  assert.ok(filesIn(after).length > left.length);
+
+  const again = await open(after);
+  assert.deepEqual(filesIn(after), left);
+  await again.close();
+});
+
 describe("a write that a crash tore", () => {
   test("is kept up to its last whole batch, wherever it was cut, and with any of its sectors missing (C013)", {
     timeout: 60_000,

@@ -211,3 +211,8 @@ export function parseSegmentName(name: string): number | undefined {
   const index = Number(digits);
   return Number.isSafeInteger(index) ? index : undefined;
 }
+
+/** Whether a file of this name is a segment or the index of one. */
+export function isSegmentFile(name: string): boolean {
+  return /^\d{20}\.(log|index)$/.test(name);
+}

@@ -11,7 +11,7 @@ import type { Hash } from "../host/hash.ts";
 import { batchBytes, digestFollows, readBatch, readHeader } from "./batch-reader.ts";
 import { batchFarBeyond } from "./damage-search.ts";
 import { FileWindow } from "./file-window.ts";
-import { batchHeader, indexName, parseSegmentName, segmentName } from "./format.ts";
+import { batchHeader, indexName, isSegmentFile, parseSegmentName, segmentName } from "./format.ts";
 import type { Mark } from "./group-state.ts";
 import type { LogPosition } from "./types.ts";
 
@@ -47,7 +47,7 @@ export async function listSegments(
   of: { folder: string; mark: Mark; baseIndex: number },
 ): Promise<Pick<RecoveredSegments, "segments" | "damage">> {
   const { mark, folder, baseIndex } = of;
-  const all = await segmentIndexes(disk, folder);
+  const all = segmentIndexes((await disk.list(folder)) ?? []);
   const sealed = all.filter((firstIndex) => firstIndex >= baseIndex && firstIndex < mark.segment);
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
@@ -75,7 +75,8 @@ function belowMark(path: string, sizeBytes: number | undefined, position: number
 /** Recovers the segments of one log. */
 export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRecover): Promise<RecoveredSegments> {
   const { folder, mark, baseIndex } = log;
-  const all = await segmentIndexes(disk, folder);
+  const names = (await disk.list(folder)) ?? [];
+  const all = segmentIndexes(names);
   const sealed = all.filter((firstIndex) => firstIndex >= baseIndex && firstIndex < mark.segment);
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
@@ -122,7 +123,7 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
     }
   }
   if (current.segment > mark.segment || mark.position === 0) syncs += await syncNames(disk, log, current);
-  syncs += await removeLeftovers(disk, folder, all, segments);
+  syncs += await removeLeftovers(disk, folder, names, segments);
   return { mark: current, segments, keptBytes, cutBytes, syncs, damage: undefined };
 }
 
@@ -194,8 +195,7 @@ async function rewrite(file: DiskFile, from: number, to: number): Promise<void> 
   }
 }
 
-async function segmentIndexes(disk: Disk, folder: string): Promise<number[]> {
-  const names = (await disk.list(folder)) ?? [];
+function segmentIndexes(names: readonly string[]): number[] {
   const indexes = names.map(parseSegmentName).filter((index) => index !== undefined);
   return indexes.sort((a, b) => a - b);
 }
@@ -208,19 +208,20 @@ async function sizeOf(disk: Disk, folder: string, firstIndex: number): Promise<n
   return sizeBytes;
 }
 
-/** Files beyond the end are leftovers of a segment that never began, those below the base of a trim. */
+/**
+ * Files beyond the end are leftovers of a segment that never began, those below the base of a trim; each on its own, since a
+ * kill or a power cut may have come between a segment's removal and its index's.
+ */
 async function removeLeftovers(
   disk: Disk,
   folder: string,
-  all: readonly number[],
+  names: readonly string[],
   kept: readonly { firstIndex: number }[],
 ): Promise<number> {
-  const gone = all.filter((firstIndex) => !kept.some((segment) => segment.firstIndex === firstIndex));
+  const called = new Set(kept.flatMap(({ firstIndex }) => [segmentName(firstIndex), indexName(firstIndex)]));
+  const gone = names.filter((name) => isSegmentFile(name) && !called.has(name));
   if (gone.length === 0) return 0;
-  for (const firstIndex of gone) {
-    await disk.remove(`${folder}/${segmentName(firstIndex)}`);
-    await disk.remove(`${folder}/${indexName(firstIndex)}`);
-  }
+  for (const name of gone) await disk.remove(`${folder}/${name}`);
   // What came back would be taken for one of the log's segments, once the log has grown beyond it.
   await disk.syncFolder(folder);
   return 1;

@@ -204,7 +204,8 @@ export class Segment {
   /** Removes its files. A read that is on its way may end with an error. */
   async remove(): Promise<void> {
     const { handles, disk } = this.#context;
-    for (const path of [this.path, this.#indexPath]) {
+    // Whoever lists the folder after a kill finds no index without its segment.
+    for (const path of [this.#indexPath, this.path]) {
       await handles.close(path);
       await disk.remove(path);
     }

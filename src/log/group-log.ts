@@ -3,10 +3,10 @@
  * another kind run one after the other, when nothing is on its way.
  * @module
  */
-import { assert } from "../base/assert.ts";
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
 import { DiskError } from "../base/disk-errors.ts";
 import type { TailraceError } from "../base/errors.ts";
+import { CommitIndex } from "./commit-index.ts";
 import type { LogContext } from "./context.ts";
 import { cutLog, dropLogBefore, installLog } from "./log-changes.ts";
 import { savePromised } from "./log-promises.ts";
@@ -34,6 +34,7 @@ export class JournaledLog implements GroupLog {
   readonly #context: LogContext;
   readonly #rounds: Rounds;
   readonly #reader: LogReader;
+  readonly #commit: CommitIndex;
   /** Changes of the log other than appends, one after the other; nothing is on its way while one runs. */
   #changes: Promise<void> = Promise.resolve();
   /** How many run or wait. */
@@ -54,6 +55,10 @@ export class JournaledLog implements GroupLog {
       for (const listener of this.#durableListeners) listener();
     });
     this.#reader = new LogReader(state, segments, context);
+    const offsetAt = (index: number) => this.#reading(() => this.#reader.offsetAt(index));
+    this.#commit = new CommitIndex(state, offsetAt, () => {
+      for (const listener of this.#commitListeners) listener();
+    });
   }
 
   get group(): number {
@@ -112,12 +117,7 @@ export class JournaledLog implements GroupLog {
   }
 
   setCommit(index: number): void {
-    const { state } = this;
-    assert(index <= state.durable.index, `commit ${index} is beyond what is durable, ${state.durable.index}`);
-    if (index <= state.commit.index) return;
-    assert(index === state.durable.index, "a commit index below the durable end needs its offset looked up");
-    state.commit = { index, offset: state.durable.offset };
-    for (const listener of this.#commitListeners) listener();
+    this.#commit.set(index);
   }
 
   onDurable(listener: () => void): () => void {

@@ -33,11 +33,11 @@ export interface ChangedLog {
 export async function cutLog(log: ChangedLog, index: number): Promise<void> {
   const { state, segments, reader, context } = log;
   assert(index > state.base.index, `group ${state.group} is cut to ${index}, and begins at ${state.base.index}`);
-  assert(index >= state.commit.index, `group ${state.group} is cut to ${index}, below its commit index`);
+  assert(index >= state.committed, `group ${state.group} is cut to ${index}, below its commit index`);
   if (index >= state.durable.index) return;
   const end = await positionBefore(reader, index);
   const inTail = index >= state.tail.startIndex;
-  const place = inTail ? state.flushed : { ...(await segments.placeAfter(index - 1)), commitIndex: state.commit.index };
+  const place = inTail ? state.flushed : { ...(await segments.placeAfter(index - 1)), commitIndex: state.committed };
   const mark: Mark = { ...place, end };
   await writeRecord(context, state.group, {
     fits: (frame) => frame.fits(markBody.bytes),
@@ -90,7 +90,7 @@ export async function finishCut({ state, segments, context }: Omit<ChangedLog, "
 /** Moves the base to a committed checkpoint with which a segment begins, then drops the files below it. */
 export async function dropLogBefore(log: ChangedLog, checkpointIndex: number): Promise<void> {
   const { state, segments, context } = log;
-  assert(checkpointIndex < state.commit.index, `the checkpoint at ${checkpointIndex} is not committed`);
+  assert(checkpointIndex < state.committed, `the checkpoint at ${checkpointIndex} is not committed`);
   if (checkpointIndex <= state.base.index) return;
   const segment = segments.beginningAt(checkpointIndex);
   assert(segment !== undefined, `no segment of group ${state.group} begins at ${checkpointIndex}`);
@@ -102,6 +102,7 @@ export async function dropLogBefore(log: ChangedLog, checkpointIndex: number): P
     },
     written: () => {
       state.base = base;
+      if (state.commit.index < base.index) state.commit = base;
     },
   });
   await segments.dropBefore(checkpointIndex);
@@ -153,6 +154,7 @@ export async function installLog(log: ChangedLog, checkpoint: Uint8Array): Promi
       state.durable = end;
       state.stamped = end;
       state.commit = { index: end.index, offset: end.offset };
+      state.committed = end.index;
       segments.restart(folder, [{ firstIndex: batch.index, sizeBytes: checkpoint.length }]);
       context.dropMark(state.group);
     },

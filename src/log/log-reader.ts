@@ -3,7 +3,7 @@
  * step looks anew where its next batch stands.
  * @module
  */
-import { assert } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
 import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
@@ -62,6 +62,12 @@ export class LogReader {
     const [found] = await this.#step(wanted, limit);
     if (found) return { index: found.index, offset: found.baseOffset };
     return { index: this.#log.commit.index, offset: this.#log.commit.offset };
+  }
+
+  /** Offset of the first record at or after the batch at `index`, which is here. */
+  async offsetAt(index: number): Promise<number> {
+    const [batch] = await this.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
+    return present(batch, `batch ${index} of group ${this.#log.group} is not there`).baseOffset;
   }
 
   /** The newest checkpoint. */

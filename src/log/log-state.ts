@@ -28,7 +28,10 @@ export interface LogState {
   durable: LogPosition;
   /** What has an index ends here; the rest of it is on its way to the disk. */
   stamped: LogPosition;
+  /** Known to be committed, with the offset there; after a start it is the base until somebody knows more. */
   commit: { index: number; offset: number };
+  /** All below was committed, as far as marks and callers said: it may be above `commit`, whose offset must be known. */
+  committed: number;
   /** Why nothing is appended any more; reads go up to the damage. */
   damage: string | undefined;
 }
@@ -51,6 +54,7 @@ export function logStateOf(group: number, logNumber: number, state: GroupState, 
     durable: mark.end,
     stamped: mark.end,
     commit: { index: state.base.index, offset: state.base.offset },
+    committed: Math.max(state.base.index, mark.commitIndex),
     damage: undefined,
   };
 }
@@ -72,7 +76,7 @@ export function groupStateOf(log: LogState): GroupState {
 
 /** What the journal is to say of its segments. */
 export function markOf(log: LogState): Mark {
-  return { ...log.flushed, commitIndex: Math.max(log.commit.index, log.flushed.commitIndex) };
+  return { ...log.flushed, commitIndex: log.committed };
 }
 
 /** Whether its folder and first file are on the disk, known to the journal or not yet. */

@@ -124,7 +124,10 @@ export interface GroupLog {
   append(batch: NewBatch): Promise<AppendedBatch>;
   /** Makes what is promised durable; in force when that resolves. @throws {NoRoomError} Nothing of it is. */
   save(promised: Promised): Promise<void>;
-  /** All below `index` is committed; never goes back, never beyond what is durable. */
+  /**
+   * All below `index` is committed; never goes back, never beyond what is durable. `commit` moves, and listeners hear of
+   * it, when the offset there is known, which may take a read.
+   */
   setCommit(index: number): void;
   /** Calls `listener` after each move of the durable end, until the returned function is called. */
   onDurable(listener: () => void): () => void;

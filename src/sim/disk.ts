@@ -7,9 +7,10 @@
  */
 import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 import type { Disk, DiskSpace } from "../host/disk.ts";
+import type { Hash } from "../host/hash.ts";
 import { FileNode } from "./file-node.ts";
 import { FolderNode, nodesBelow } from "./folder-node.ts";
-import { ProcessDisk } from "./process-disk.ts";
+import { firstOf, ProcessDisk } from "./process-disk.ts";
 import type { SimRandom } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -36,7 +37,9 @@ export class SimDisk {
   totalBytes: number;
   faults: DiskFaults = { syncFails: 0, writeBackFails: 0, copyOnWrite: false };
   /** Told of each call, and of what broke. */
-  trace: (line: string) => void = () => {};
+  trace: ((line: string) => void) | undefined;
+  /** Told of what is about to be written. */
+  onWrite: ((path: string, parts: readonly Uint8Array[], at: number) => void) | undefined;
   #root = new FolderNode();
   readonly #processes = new Set<ProcessDisk>();
   readonly #locks = new Map<string, ProcessDisk>();
@@ -71,7 +74,7 @@ export class SimDisk {
       lost += losses.lost;
     }
     this.count(lost > 0 ? "power cut that lost sectors" : "power cut");
-    this.trace(`the power goes: ${lost} of ${unsynced} unsynced sectors are lost`);
+    this.trace?.(`the power goes: ${lost} of ${unsynced} unsynced sectors are lost`);
     this.#recount();
   }
 
@@ -79,9 +82,20 @@ export class SimDisk {
     this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
   }
 
-  /** Paths and sizes of all files, for the end of a trace. */
-  *files(): Generator<{ path: string; size: number }> {
-    for (const { path, node } of nodesBelow(this.#root)) if (node instanceof FileNode) yield { path, size: node.size };
+  /** All files, in the order of their paths. */
+  files(): { path: string; node: FileNode }[] {
+    const files: { path: string; node: FileNode }[] = [];
+    for (const { path, node } of nodesBelow(this.#root)) if (node instanceof FileNode) files.push({ path, node });
+    return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /** Stands for all that is on it: paths, what processes see, and what a power cut now would leave at the least. */
+  fingerprint(hash: Hash): string {
+    const digest = new Uint8Array(32);
+    for (const { path, node } of this.files()) {
+      hash.sha256Into([digest, new TextEncoder().encode(path), node.content(), node.contentOnDisk()], digest, 0);
+    }
+    return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
   get space(): DiskSpace {
@@ -145,18 +159,21 @@ export class SimDisk {
   }
 
   /** Writes as much as there is room for. @throws {NoRoomError} Not all of it. */
-  write(file: FileNode, bytes: Uint8Array, at: number): void {
+  write(file: FileNode, path: string, parts: readonly Uint8Array[], at: number): void {
+    this.onWrite?.(path, parts, at);
+    let length = 0;
+    for (const part of parts) length += part.length;
     const free = this.space.freeBytes;
-    const needed = blocks(Math.max(file.size, at + bytes.length)) - blocks(file.size);
-    const room = this.faults.copyOnWrite ? Math.min(free, free + needed - bytes.length) : free - needed;
+    const needed = blocks(Math.max(file.size, at + length)) - blocks(file.size);
+    const room = this.faults.copyOnWrite ? Math.min(free, free + needed - length) : free - needed;
     if (room >= 0) {
-      file.write(bytes, at);
+      file.write(parts, at);
       this.#usedBytes += needed;
       return;
     }
-    const fit = Math.max(Math.min(bytes.length, blocks(file.size) + (free - (free % blockBytes)) - at), 0);
+    const fit = Math.max(Math.min(length, blocks(file.size) + (free - (free % blockBytes)) - at), 0);
     const before = blocks(file.size);
-    file.write(bytes.subarray(0, this.faults.copyOnWrite ? this.random.between(0, fit) : fit), at);
+    file.write(firstOf(parts, this.faults.copyOnWrite ? this.random.between(0, fit) : fit), at);
     this.#usedBytes += blocks(file.size) - before;
     this.count("write without room");
     throw new NoRoomError("no space left on the simulated disk", "ENOSPC");
@@ -193,7 +210,7 @@ export class SimDisk {
     if (!(node instanceof FileNode)) return;
     node.failWriteBack(this.random);
     this.count(node.handles.size > 0 ? "writing back failed" : "writing back failed with nobody to tell");
-    this.trace(`writing back ${path} fails`);
+    this.trace?.(`writing back ${path} fails`);
   }
 
   #recount(): void {

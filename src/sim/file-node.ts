@@ -46,6 +46,8 @@ export class FileNode {
   /** Sizes that it had since the last sync. */
   #sizes: number[] = [];
   #syncs: SyncUnderWay[] = [];
+  /** Written, or given up by a sync, since the cache was known to be what the disk has. */
+  #isTouched = false;
   /** Handles that are open on it, and are told when writing back fails. */
   readonly handles = new Set<{ writeBackFailed: boolean }>();
 
@@ -64,12 +66,35 @@ export class FileNode {
     return end - at;
   }
 
-  write(bytes: Uint8Array, at: number): void {
-    if (bytes.length === 0) return;
-    this.#reserve(at + bytes.length);
-    this.#touch(at, at + bytes.length);
+  /** Writes parts, one after the other, from `at` on. */
+  write(parts: readonly Uint8Array[], at: number): void {
+    let end = at;
+    for (const { length } of parts) end += length;
+    if (end === at) return;
+    this.#reserve(end);
+    this.#touch(at, end);
+    let next = at;
+    for (const part of parts) {
+      this.#cache.set(part, next);
+      next += part.length;
+    }
+    this.#resize(Math.max(this.#size, end));
+  }
+
+  /** Changes bytes in the cache and on the disk, as a disk that goes bad does. */
+  spoil(at: number, bytes: Uint8Array): void {
     this.#cache.set(bytes, at);
-    this.#resize(Math.max(this.#size, at + bytes.length));
+    this.#disk.set(bytes, at);
+  }
+
+  /** What processes see: a copy. */
+  content(): Uint8Array {
+    return this.#cache.slice(0, this.#size);
+  }
+
+  /** What is on the disk: a copy. */
+  contentOnDisk(): Uint8Array {
+    return this.#disk.slice(0, this.#diskSize);
   }
 
   truncate(size: number): void {
@@ -161,10 +186,12 @@ export class FileNode {
 
   /** The cache is what the disk has. */
   #restart(): void {
+    this.handles.clear();
+    if (!this.#isTouched) return;
+    this.#isTouched = false;
     this.#syncs = [];
     this.#dirty.fill(0);
     this.#clean();
-    this.handles.clear();
     this.#size = this.#diskSize;
     const length = Math.max(this.#disk.length, this.#size);
     if (this.#disk.length < length) this.#disk = grown(this.#disk, length);
@@ -182,12 +209,14 @@ export class FileNode {
 
   #resize(size: number): void {
     if (size === this.#size) return;
+    this.#isTouched = true;
     this.#sizes.push(this.#size);
     this.#size = size;
   }
 
   /** These bytes are about to change. */
   #touch(from: number, to: number): void {
+    this.#isTouched = true;
     const first = Math.floor(from / sectorBytes);
     const end = Math.ceil(to / sectorBytes);
     const watched = this.#syncs.length > 0;

@@ -61,7 +61,7 @@ export class LogLife {
   #die(withPower: boolean): void {
     if (!this.#process.isAlive) return;
     const { disk, trace } = this.#world;
-    trace(withPower ? "--- power cut" : "--- kill");
+    trace?.(withPower ? "--- power cut" : "--- kill");
     disk.count(this.#folder ? "death at work" : "death in recovery");
     if (withPower) disk.powerCut();
     else this.#process.kill();
@@ -77,7 +77,7 @@ export class LogLife {
     }
     this.#folder = folder;
     const { kind, groups, tailBatches, keptBytes, cutBytes, droppedBatches } = folder.report;
-    trace(`opened: ${kind}, ${groups} groups, tail ${tailBatches}, kept ${keptBytes}, cut ${cutBytes}`);
+    trace?.(`opened: ${kind}, ${groups} groups, tail ${tailBatches}, kept ${keptBytes}, cut ${cutBytes}`);
     disk.count(`start: ${kind}`);
     if (keptBytes > 0) disk.count("bytes above a mark kept");
     if (cutBytes > 0) disk.count("torn bytes cut");
@@ -88,7 +88,7 @@ export class LogLife {
     await load.run(this.#ending.steps);
     await load.settle();
     if (!this.#process.isAlive) return "dead";
-    trace("--- close");
+    trace?.("--- close");
     try {
       await folder.close();
     } catch (error) {
@@ -138,7 +138,7 @@ export class LogLife {
   #failed(error: Error): void {
     const { random, trace } = this.#world;
     if (!this.#process.isAlive) return;
-    trace(`failed for good: ${error.message}`);
+    trace?.(`failed for good: ${error.message}`);
     this.#hasFailed = true;
     if (!(error instanceof DiskError) || !this.#mayFail) {
       this.#fail(error);

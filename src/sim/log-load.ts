@@ -101,7 +101,7 @@ export class LogLoad {
     const startOffset = random.pick([0, 0, 5, 2 ** 40]);
     const model = new GroupModel(group, { startOffset, checkpointState, hash });
     groups.set(group, model);
-    trace(`create group ${group}`);
+    trace?.(`create group ${group}`);
     const appendTimeMicros = this.#clock.nowMicros();
     const note = random.bytes(random.between(0, 40));
     const { log, made } = this.#folder.create({ group, checkpointState, startOffset, appendTimeMicros, note });
@@ -114,7 +114,7 @@ export class LogLoad {
       (error: unknown) => {
         if (error instanceof DiskError && this.#hasFailed) return;
         must(isRefusal(error), `making group ${group}: ${error}`);
-        trace(`making group ${group} is refused`);
+        trace?.(`making group ${group} is refused`);
         disk.count("making refused");
         model.stage = "refused";
       },
@@ -127,13 +127,13 @@ export class LogLoad {
     const { trace, disk } = this.#world;
     if (model.stage !== "made") return;
     const { group } = model;
-    trace(`remove group ${group}`);
+    trace?.(`remove group ${group}`);
     model.stage = "removing";
     model.wasRemoved = true;
     this.#ended.add(group);
     const done = this.#folder.remove(group).then(
       () => {
-        trace(`group ${group} is gone`);
+        trace?.(`group ${group} is gone`);
         model.stage = "gone";
         disk.count("group removed");
       },
@@ -180,12 +180,12 @@ export class LogLoad {
     const { kind, payload, recordCount, begins } = batch;
     const submission: Submission = { id, kind, payload, recordCount, begins, outcome: "pending" };
     model.submit(submission);
-    trace(
+    trace?.(
       `append ${id}, ${payload.length} bytes${begins ? `, begins term ${begins.term}` : ""}, to group ${model.group}`,
     );
     const done = log.append(batch).then(
       (appended) => {
-        trace(`append ${id} is batch ${appended.index} of group ${model.group}`);
+        trace?.(`append ${id} is batch ${appended.index} of group ${model.group}`);
         disk.count("append");
         settled();
         model.acknowledge(submission, appended);
@@ -193,7 +193,7 @@ export class LogLoad {
       },
       (error: unknown) => {
         settled();
-        trace(`append ${id}: ${error}`);
+        trace?.(`append ${id}: ${error}`);
         // What was on its way when a write or sync failed may be there or not.
         if (error instanceof DiskError && this.#hasFailed) return;
         must(isRefusal(error), `append ${id}: ${error}`);
@@ -208,7 +208,7 @@ export class LogLoad {
     const { disk, random, trace, plan } = this.#world;
     const used = disk.space.totalBytes - disk.space.freeBytes;
     disk.totalBytes = random.chance(0.5) ? plan.volumeBytes : used + random.skewed(0, 8 * plan.largeMaxBytes);
-    trace(`the volume has ${disk.space.freeBytes} bytes free`);
+    trace?.(`the volume has ${disk.space.freeBytes} bytes free`);
     disk.count("volume full");
   }
 

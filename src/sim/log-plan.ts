@@ -45,8 +45,8 @@ const mebibyte = 1 << 20;
 export function planOf(random: SimRandom, trouble = drawTrouble(random)): LogPlan {
   const room = trouble === "room";
   // Of a full ring an eighth of a file is left for starts and stops: each takes 4 KiB.
-  const journalUnitBytes = (room ? 512 : 64) * kibibyte;
-  const journalFileBytes = random.pick(room ? [1, 2] : [1, 1, 1, 1, 2, 4, 16]) * journalUnitBytes;
+  const journalUnitBytes = (room ? 256 : 64) * kibibyte;
+  const journalFileBytes = random.pick(room ? [1, 1, 1, 2] : [1, 1, 1, 1, 1, 1, 2, 4]) * journalUnitBytes;
   const journalFiles = random.between(2, 4);
   const ringBytes = journalFileBytes * journalFiles;
   return {
@@ -76,7 +76,8 @@ export function planOf(random: SimRandom, trouble = drawTrouble(random)): LogPla
     fills: room ? random.pick([0, 0.01, 0.03]) : 0,
     payloadMaxBytes: random.pick([300, 2 * kibibyte, Math.floor(journalFileBytes / 17)]),
     large: random.pick([0, 0.03, 0.2, 0.6]),
-    largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 4])),
+    // Two or more of what is flushed at once, seldom as much as the ring.
+    largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 8, 8, 8, 8, 8, 8])),
     pauseMaxMs: random.pick([0, 5, 150]),
   };
 }

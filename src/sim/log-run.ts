@@ -18,6 +18,8 @@ export interface RunReport {
   readonly failure: Error | undefined;
   /** What happened and how often. */
   readonly tally: Tally;
+  /** Stands for all that is on the disk at its end. */
+  readonly contents: () => string;
 }
 
 /** How to run. */
@@ -36,7 +38,7 @@ export async function runLog(seed: number, options: RunOptions = {}): Promise<Ru
   const timeline = new Timeline();
   const tally: Tally = new Map();
   const { trace } = options;
-  const tell = trace ? (line: string) => trace(`${timeline.nowMs.toFixed(3).padStart(10)} ms  ${line}`) : () => {};
+  const tell = trace && ((line: string) => trace(`${timeline.nowMs.toFixed(3).padStart(10)} ms  ${line}`));
   const plan = planOf(random.fork(), options.withoutTrouble ? "none" : undefined);
   const disk = new SimDisk({ timeline, random: random.fork(), totalBytes: plan.volumeBytes, tally });
   disk.trace = tell;
@@ -45,24 +47,25 @@ export async function runLog(seed: number, options: RunOptions = {}): Promise<Ru
     ...{ disk, random: random.fork(), plan, hash: systemHash, groups: new Map(), trace: tell },
     ...{ lastGroup: 0, lastAppend: 0, isMade: false },
   };
-  tell(`seed ${seed}: ${JSON.stringify(plan)}`);
+  tell?.(`seed ${seed}: ${JSON.stringify(plan)}`);
+  const contents = () => disk.fingerprint(systemHash);
   const endings = options.endings ?? Array.from({ length: plan.lives }, () => endingOf(world.random));
   try {
     for (const [life, ending] of endings.entries()) {
-      tell(`=== life ${life + 1} of ${endings.length}: ${JSON.stringify(ending)}`);
+      tell?.(`=== life ${life + 1} of ${endings.length}: ${JSON.stringify(ending)}`);
       const end = await passTime(timeline, new LogLife(world, ending).run());
-      tell(`=== life ${life + 1} ended: ${end}`);
+      tell?.(`=== life ${life + 1} ended: ${end}`);
       if (ending.powerCutAfter) disk.powerCut();
     }
     // A last one without trouble, in which all that was acknowledged is read once more.
     disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
     disk.totalBytes = plan.volumeBytes * 4;
-    tell("=== last life");
+    tell?.("=== last life");
     await passTime(timeline, new LogLife(world, { kind: "close", atCall: Number.POSITIVE_INFINITY, steps: 3 }).run());
-    return { seed, failure: undefined, tally };
+    return { seed, failure: undefined, tally, contents };
   } catch (error) {
-    tell(`failed: ${error instanceof Error ? error.stack : error}`);
-    for (const { path, size } of disk.files()) tell(`left: ${path}, ${size} bytes`);
-    return { seed, failure: error instanceof Error ? error : new Broken(String(error)), tally };
+    tell?.(`failed: ${error instanceof Error ? error.stack : error}`);
+    if (tell) for (const { path, node } of disk.files()) tell(`left: ${path}, ${node.size} bytes`);
+    return { seed, failure: error instanceof Error ? error : new Broken(String(error)), tally, contents };
   }
 }

@@ -13,7 +13,8 @@ export interface LogWorld {
   readonly plan: LogPlan;
   readonly hash: Hash;
   readonly groups: Map<number, GroupModel>;
-  readonly trace: (line: string) => void;
+  /** Told of everything, where somebody listens. */
+  readonly trace: ((line: string) => void) | undefined;
   lastGroup: number;
   lastAppend: number;
   /** The folder was opened once: from now on it is one. */

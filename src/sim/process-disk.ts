@@ -26,8 +26,8 @@ export class ProcessDisk implements Disk {
   readonly #calls = new Set<Call>();
   readonly #open = new Set<SimFile>();
   isAlive = true;
-  /** Told of each call before it is made. */
-  onCall: () => void = () => {};
+  /** Told of each call before it is made: its name, and the path that it is about. */
+  onCall: (what: string, path: string) => void = () => {};
 
   constructor(disk: SimDisk) {
     this.#disk = disk;
@@ -49,7 +49,7 @@ export class ProcessDisk implements Disk {
   }
 
   open(path: string, options: OpenOptions): Promise<DiskFile | undefined> {
-    return this.call(`open ${path}`, quick, () => {
+    return this.call("open", path, quick, () => {
       const found = this.#disk.find(path) ?? (options.create ? this.#disk.makeFile(path) : undefined);
       if (!found) return undefined;
       if (!(found instanceof FileNode)) throw new DiskError(`${path} is a folder`, "EISDIR");
@@ -60,28 +60,35 @@ export class ProcessDisk implements Disk {
   }
 
   list(path: string): Promise<string[] | undefined> {
-    return this.call(`list ${path}`, quick, () => {
+    return this.call("list", path, quick, () => {
       const folder = this.#disk.find(path);
       return folder instanceof FolderNode ? [...folder.names.keys()] : undefined;
     });
   }
 
   makeFolder(path: string): Promise<void> {
-    return this.call(`make folder ${path}`, quick, () => this.#disk.makeFolder(path));
+    return this.call("make folder", path, quick, () => this.#disk.makeFolder(path));
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.call(`rename ${from} to ${to}`, quick, () => this.#disk.rename(from, to));
+    return this.call(
+      "rename",
+      from,
+      quick,
+      () => this.#disk.rename(from, to),
+      undefined,
+      () => `to ${to}`,
+    );
   }
 
   remove(path: string): Promise<void> {
-    return this.call(`remove ${path}`, quick, () => this.#disk.remove(path));
+    return this.call("remove", path, quick, () => this.#disk.remove(path));
   }
 
   syncFolder(path: string): Promise<void> {
     const folder = this.#disk.find(path);
     const upTo = folder instanceof FolderNode ? folder.beginSync() : 0;
-    return this.call(`sync folder ${path}`, syncing, () => {
+    return this.call("sync folder", path, syncing, () => {
       if (!(folder instanceof FolderNode)) throw new DiskError(`${path}: no such folder`, "ENOENT");
       this.#disk.count("folder sync");
       if (this.#disk.random.chance(this.#disk.faults.syncFails)) throw this.syncFailed(path);
@@ -90,21 +97,21 @@ export class ProcessDisk implements Disk {
   }
 
   space(path: string): Promise<DiskSpace> {
-    return this.call(`space ${path}`, quick, () => this.#disk.space);
+    return this.call("space", path, quick, () => this.#disk.space);
   }
 
   lock(path: string): Promise<FolderLock | undefined> {
-    return this.call(`lock ${path}`, quick, () => {
+    return this.call("lock", path, quick, () => {
       if (!this.#disk.lock(path, this)) return undefined;
       return {
-        release: () => this.call(`unlock ${path}`, quick, () => this.#disk.unlock(path)),
+        release: () => this.call("unlock", path, quick, () => this.#disk.unlock(path)),
       };
     });
   }
 
   syncFailed(path: string): DiskError {
     this.#disk.count("failed sync");
-    this.#disk.trace(`the sync of ${path} fails`);
+    this.#disk.trace?.(`the sync of ${path} fails`);
     return new DiskError(`Cannot sync ${path}: simulated`, "EIO");
   }
 
@@ -112,16 +119,18 @@ export class ProcessDisk implements Disk {
     this.#open.delete(file);
   }
 
-  /** Makes a call: `effect` happens at some moment, the answer comes later. */
+  /** Makes a call: `effect` happens at some moment, the answer comes later. `details`: more about it, for the trace. */
   call<T>(
     what: string,
+    path: string,
     durationMs: readonly [number, number],
     effect: () => T,
     killed: () => void = () => this.#halfDone(effect),
+    details: () => string = () => "",
   ): Promise<T> {
-    const { timeline, random, trace, faults } = this.#disk;
+    const { timeline, random, faults } = this.#disk;
     if (!this.isAlive) return new Promise(() => {});
-    this.onCall();
+    this.onCall(what, path);
     if (random.chance(faults.writeBackFails)) this.#disk.failWriteBack();
     const [least, most] = durationMs;
     const takesMs = least * (most / least) ** random.fraction();
@@ -131,12 +140,13 @@ export class ProcessDisk implements Disk {
       timeline.after(takesMs, () => {
         if (!this.isAlive) return;
         this.#calls.delete(call);
+        const { trace } = this.#disk;
         try {
           const answer = effect();
-          trace(what);
+          trace?.(`${what} ${path} ${details()}`);
           resolve(answer);
         } catch (error) {
-          trace(`${what}: ${error instanceof Error ? error.message : error}`);
+          trace?.(`${what} ${path} ${details()}: ${error instanceof Error ? error.message : error}`);
           reject(error);
         }
       });
@@ -179,11 +189,12 @@ export class SimFile implements DiskFile {
   }
 
   size(): Promise<number> {
-    return this.#call("size of", () => this.#node.size);
+    return this.#call("size", quick, () => this.#node.size);
   }
 
   read(into: Uint8Array, at: number): Promise<number> {
-    return this.#call(`read ${into.length} at ${at} of`, () => this.#node.read(into, at));
+    const details = () => `${into.length} at ${at}`;
+    return this.#call("read", quick, () => this.#node.read(into, at), undefined, details);
   }
 
   readRecent(into: Uint8Array, at: number): Promise<number> {
@@ -192,17 +203,19 @@ export class SimFile implements DiskFile {
 
   write(parts: readonly Uint8Array[], at: number): Promise<void> {
     // The bytes are taken when the call takes effect: a caller that changes them meanwhile is caught.
-    const total = parts.reduce((sum, part) => sum + part.length, 0);
+    let total = 0;
+    for (const { length } of parts) total += length;
+    const effect = () => this.#disk.write(this.#node, this.path, parts, at);
     const part = () => {
       const { random } = this.#disk;
       const some = random.pick([0, total, random.between(0, total)]);
       try {
-        this.#disk.write(this.#node, joined(parts).subarray(0, some), at);
+        this.#disk.write(this.#node, this.path, firstOf(parts, some), at);
       } catch {
         // Nobody is there to be told that there was no room.
       }
     };
-    return this.#call(`write ${total} at ${at} of`, () => this.#disk.write(this.#node, joined(parts), at), quick, part);
+    return this.#call("write", quick, effect, part, () => `${total} at ${at}`);
   }
 
   sync(): Promise<void> {
@@ -218,16 +231,17 @@ export class SimFile implements DiskFile {
       this.#node.endSync(sync);
     };
     // At a kill what was being synced still is on its way to the disk; a power cut decides.
-    return this.#call("sync", effect, syncing, () => {});
+    return this.#call("sync", syncing, effect, () => {});
   }
 
   truncate(size: number): Promise<void> {
-    return this.#call(`truncate to ${size}`, () => this.#disk.truncate(this.#node, size));
+    const effect = () => this.#disk.truncate(this.#node, size);
+    return this.#call("truncate", quick, effect, undefined, () => `to ${size}`);
   }
 
   close(): Promise<void> {
     assert(this.#isOpen, `${this.path} is closed twice`);
-    return this.#call("close", () => {
+    return this.#call("close", quick, () => {
       this.forget();
       this.#process.closed(this);
     });
@@ -235,21 +249,24 @@ export class SimFile implements DiskFile {
 
   #call<T>(
     what: string,
+    durationMs: readonly [number, number],
     effect: () => T,
-    durationMs: readonly [number, number] = quick,
     killed?: () => void,
+    details?: () => string,
   ): Promise<T> {
     assert(this.#isOpen, `${this.path} is used after close`);
-    return this.#process.call(`${what} ${this.path}`, durationMs, effect, killed);
+    return this.#process.call(what, this.path, durationMs, effect, killed, details);
   }
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
+/** The first bytes of parts that come one after the other. */
+export function firstOf(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const first: Uint8Array[] = [];
+  let left = bytes;
   for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
+    if (left <= 0) break;
+    first.push(part.subarray(0, left));
+    left -= part.length;
   }
-  return bytes;
+  return first;
 }

@@ -57,12 +57,11 @@ describe("the log on the simulated disk", () => {
     );
   });
 
-  test("the same seed gives the same run, call by call", async () => {
-    for (const seed of [3, 4, 5]) {
-      const traces = [[], []] as [string[], string[]];
-      for (const trace of traces) await runLog(seed, { trace: (line) => trace.push(line) });
-      assert.ok(traces[0].length > 50);
-      assert.deepEqual(traces[0], traces[1]);
+  test("the same seed gives the same run, call by call and byte by byte", async () => {
+    for (let seed = 3; seed < 40; seed++) {
+      const [first, second] = [await traced(seed), await traced(seed)];
+      assert.ok(first.lines.length > 10, `seed ${seed} does nothing`);
+      assert.deepEqual(first, second);
     }
   });
 });
@@ -94,6 +93,12 @@ describe("one life dies at each of its calls", () => {
     });
   }
 });
+
+async function traced(seed: number): Promise<{ lines: string[]; contents: string }> {
+  const lines: string[] = [];
+  const report = await runLog(seed, { trace: (line) => lines.push(line) });
+  return { lines, contents: report.contents() };
+}
 
 function died(kind: "kill" | "power cut", atCall: number, powerCutAfter = false): Ending {
   return { kind, atCall, steps: 12, powerCutAfter };

@@ -26,6 +26,6 @@ export interface VersionedSettings extends StreamSettings {
 }
 
 /** A setting's name as users see it: `segmentMaxBytes` is `segment_max_bytes`. */
-export function settingName(setting: keyof StreamSettings): string {
+export function settingName(setting: string): string {
   return setting.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

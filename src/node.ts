@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { DiskError, NoRoomError } from "./base/disk-errors.ts";
 import { defaultLimits, type Limits, limitName } from "./base/limits.ts";
+import type { StreamSettings } from "./base/stream-settings.ts";
 import { systemClock } from "./host/clock.ts";
 import { costlyFileSystem } from "./host/file-system.ts";
 import { systemHash } from "./host/hash.ts";
@@ -24,7 +25,6 @@ import type { ApiSettings } from "./server/api/settings.ts";
 import { registerLogMetrics } from "./server/log-metrics.ts";
 import { builtInSettings, fillSettings } from "./stream/settings.ts";
 import { type LocalStreams, openStreams } from "./stream/streams.ts";
-import type { StreamSettings } from "./stream/types.ts";
 
 /** How to start a node. What is left out is by default. */
 export interface NodeOptions {
@@ -80,7 +80,7 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
   }
   const { logger } = options;
   const limits = checkedLimits(options.limits ?? {});
-  const defaults = fillSettings(options.streamDefaults ?? {}, builtInSettings);
+  const defaults = fillSettings(options.streamDefaults ?? {}, builtInSettings, limits);
   warnOfFewThreads(logger);
   const dataFolder = path.resolve(options.dataFolder);
   const registry = new Registry();

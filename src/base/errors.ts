@@ -3,6 +3,7 @@
  * Connect code with a `tailrace.v1.ErrorDetail`, the command line into one line.
  * @module
  */
+import type { VersionedSettings } from "./stream-settings.ts";
 
 /** Why a request failed; each is a `tailrace.v1.Reason` of the same name. */
 export type Reason =
@@ -16,7 +17,8 @@ export type Reason =
   | "disk_full"
   | "not_ready"
   | "damaged"
-  | "not_built";
+  | "not_built"
+  | "settings_changed";
 
 /** The Connect code that a reason comes with. */
 export type ErrorCode =
@@ -24,6 +26,7 @@ export type ErrorCode =
   | "not_found"
   | "already_exists"
   | "out_of_range"
+  | "failed_precondition"
   | "resource_exhausted"
   | "unavailable"
   | "data_loss"
@@ -41,6 +44,7 @@ const codes: Record<Reason, ErrorCode> = {
   not_ready: "unavailable",
   damaged: "data_loss",
   not_built: "unimplemented",
+  settings_changed: "failed_precondition",
 };
 
 /** A limit and by how much it was passed. The name ends in its unit. */
@@ -59,6 +63,8 @@ export interface ErrorFacts {
   /** Path of the request's field, in proto names. */
   readonly field?: string;
   readonly limit?: LimitFacts;
+  /** The stream's settings in force. */
+  readonly settings?: VersionedSettings;
   readonly retryAfterMs?: number;
   /** What became of an append; absent: the error is not about one, or it surely did nothing. */
   readonly fate?: "nothing_written" | "unknown";

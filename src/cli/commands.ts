@@ -1,12 +1,11 @@
 /**
- * The commands that talk to a node: their flags and help. What they do is imported when they run.
+ * The commands that append and read: their flags and help. What they do is imported when they run.
  * @module
  */
 import type { Command } from "commander";
 import type { AppendOptions } from "./append.ts";
-import { type Ended, exitCodeHelp, parseCount, parseOffset, parseSeconds, parseSize, serverOption } from "./options.ts";
+import { type Ended, exitCodeHelp, parseCount, serverOption } from "./options.ts";
 import type { ReadCommandOptions } from "./read.ts";
-import type { CreateOptions, ListOptions, StreamsOptions } from "./streams.ts";
 
 /** Adds `append`. */
 export function addAppend(program: Command, ended: Ended): void {
@@ -88,105 +87,5 @@ ${exitCodeHelp}`,
     .action(async (stream: string, options: ReadCommandOptions) => {
       const { read } = await import("./read.ts");
       ended(await read(stream, options));
-    });
-}
-
-/** Adds `streams` and what is below it. */
-export function addStreams(program: Command, ended: Ended): void {
-  const streams = program
-    .command("streams")
-    .summary("list, create, describe, trim and delete streams")
-    .description("Lists, creates, describes, trims and deletes streams.")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  tailrace streams ls
-  tailrace streams create orders --segment-max-bytes 256MiB
-  tailrace streams describe orders
-  tailrace streams trim orders 1000000
-  tailrace streams rm orders
-${exitCodeHelp}`,
-    );
-  addList(streams, ended);
-  addCreate(streams, ended);
-  streams
-    .command("describe")
-    .summary("tell of a stream")
-    .description("Tells all that the node knows of a stream.")
-    .argument("<stream>", "name of the stream")
-    .addOption(serverOption())
-    .option("--json", "print JSON")
-    .addHelpText("after", `\nExample:\n  tailrace streams describe orders --json | jq .highWatermark\n${exitCodeHelp}`)
-    .action(async (stream: string, options: StreamsOptions) => {
-      const { describeStream } = await import("./streams.ts");
-      ended(await describeStream(stream, options));
-    });
-  addTrim(streams, ended);
-  streams
-    .command("rm")
-    .summary("delete streams with all their records")
-    .description("Deletes streams with all their records. It does not ask.")
-    .argument("<stream...>", "names of the streams")
-    .addOption(serverOption())
-    .addHelpText("after", `\nExample:\n  tailrace streams rm orders logs/old\n${exitCodeHelp}`)
-    .action(async (names: string[], options: Pick<StreamsOptions, "server">) => {
-      const { deleteStreams } = await import("./streams.ts");
-      ended(await deleteStreams(names, options));
-    });
-}
-
-function addList(streams: Command, ended: Ended): void {
-  streams
-    .command("ls")
-    .summary("list the streams")
-    .description("Lists the streams in the order of their names; all but the system's, whose names begin with _.")
-    .option("--prefix <text>", "only names that begin so; _ shows the system's", "")
-    .addOption(serverOption())
-    .option("--json", "print JSON, an object a line")
-    .addHelpText("after", `\nExample:\n  tailrace streams ls --prefix logs/\n${exitCodeHelp}`)
-    .action(async (options: ListOptions) => {
-      const { listStreams } = await import("./streams.ts");
-      ended(await listStreams(options));
-    });
-}
-
-function addTrim(streams: Command, ended: Ended): void {
-  streams
-    .command("trim")
-    .summary("drop the first records of a stream")
-    .description(
-      [
-        "Gives readers nothing below an offset any more. It does not ask, and there is no way back.",
-        "",
-        "Disk space comes back by whole segments, never the one that grows. An offset below the first record that is " +
-          "kept changes nothing; the high watermark, which describe tells, leaves no record.",
-      ].join("\n"),
-    )
-    .argument("<stream>", "name of the stream")
-    .argument("<offset>", "the first record to keep", parseOffset)
-    .addOption(serverOption())
-    .option("--json", "print JSON")
-    .addHelpText("after", `\nExample:\n  tailrace streams trim orders 1000000\n${exitCodeHelp}`)
-    .action(async (stream: string, offset: number, options: StreamsOptions) => {
-      const { trimStream } = await import("./streams.ts");
-      ended(await trimStream(stream, offset, options));
-    });
-}
-
-function addCreate(streams: Command, ended: Ended): void {
-  streams
-    .command("create")
-    .summary("create a stream")
-    .description("Creates a stream. That it is there already, with the same settings, is no error.")
-    .argument("<stream>", "name: 1 to 255 of a-z A-Z 0-9 . _ / -, not beginning with _")
-    .addOption(serverOption())
-    .option("--segment-max-bytes <size>", "a segment ends at this size: 1MiB to 1GiB (64MiB)", parseSize)
-    .option("--segment-max-age <time>", "a segment ends at this age: 60s to 366d (7d)", parseSeconds)
-    .option("--json", "print JSON")
-    .addHelpText("after", `\nExample:\n  tailrace streams create orders --segment-max-age 1d\n${exitCodeHelp}`)
-    .action(async (stream: string, options: CreateOptions) => {
-      const { createStream } = await import("./streams.ts");
-      ended(await createStream(stream, options));
     });
 }

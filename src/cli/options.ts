@@ -64,3 +64,8 @@ export function parseSeconds(text: string): number {
   if (ms === undefined || ms % 1000 !== 0) throw new InvalidArgumentError("Give a time such as 90s, 12h or 7d.");
   return ms / 1000;
 }
+
+/** What a limit is that can be left out: 0, which `none` says too. */
+export function orNone(parse: (text: string) => number): (text: string) => number {
+  return (text) => (text === "none" || text === "0" ? 0 : parse(text));
+}

@@ -4,10 +4,11 @@
  */
 import fs from "node:fs";
 import { Command, CommanderError } from "commander";
-import { addAppend, addRead, addStreams } from "./commands.ts";
+import { addAppend, addRead } from "./commands.ts";
 import { CommandError, exitCodes, OutputClosedError } from "./exit.ts";
 import { type Ended, exitCodeHelp } from "./options.ts";
 import { addServe } from "./serve-command.ts";
+import { addStreams } from "./streams-commands.ts";
 
 /** Runs one command line; resolves with the exit code when all is said. Never rejects. */
 export async function runProgram(args: readonly string[]): Promise<number> {

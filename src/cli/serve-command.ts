@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { defaultLimits, type Limits, limitName } from "../base/limits.ts";
 import { parseAddress } from "./listen-address.ts";
-import { type Ended, exitCodeHelp, parseCount, parseSeconds, parseSize } from "./options.ts";
+import { type Ended, exitCodeHelp, orNone, parseCount, parseSeconds, parseSize } from "./options.ts";
 import type { ServeOptions } from "./serve.ts";
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
@@ -60,6 +60,10 @@ function addSettings(command: Command): void {
     .addOption(create.choices(["on", "off"]).default("on"))
     .addOption(sizeOption("segment-max-bytes", "of new streams: a segment ends at this size", 64))
     .addOption(timeOption("segment-max-age", "of new streams: a segment ends at this age", 7 * 86_400, "7d"))
+    .addOption(
+      noneOption("retention-bytes", "size", "of new streams: the oldest segments go while this much stays", parseSize),
+    )
+    .addOption(noneOption("retention-age", "time", "of new streams: records go when they are older", parseSeconds))
     .addOption(journalFiles.default(4).argParser(parseCount))
     .addOption(sizeOption("journal-file-bytes", "size of each of them, whole MiB", 64))
     .addOption(timeOption("shutdown-grace", "how long stopping may take", 25, "25s"));
@@ -79,6 +83,10 @@ function sizeOption(name: string, help: string, mebibytes: number): Option {
 
 function timeOption(name: string, help: string, seconds: number, asText: string): Option {
   return setting(`--${name} <time>`, help).default(seconds, asText).argParser(parseSeconds);
+}
+
+function noneOption(name: string, unit: string, help: string, parse: (text: string) => number): Option {
+  return setting(`--${name} <${unit}>`, help).default(0, "none").argParser(orNone(parse));
 }
 
 function addLimits(command: Command): void {

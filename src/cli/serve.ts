@@ -23,6 +23,10 @@ export interface ServeOptions extends Limits {
   readonly segmentMaxBytes: number;
   /** Seconds. */
   readonly segmentMaxAge: number;
+  /** 0: none. */
+  readonly retentionBytes: number;
+  /** Seconds; 0: none. */
+  readonly retentionAge: number;
   readonly journalFiles: number;
   readonly journalFileBytes: number;
   /** Seconds. */
@@ -45,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 
 function start(options: ServeOptions, logger: Logger): Promise<TailraceNode> {
   const { data, listen, logLevel: _, createOnAppend, segmentMaxBytes, segmentMaxAge, ...more } = options;
-  const { journalFiles, journalFileBytes, shutdownGrace, ...limits } = more;
+  const { retentionBytes, retentionAge, journalFiles, journalFileBytes, shutdownGrace, ...limits } = more;
   const address = present(parseAddress(listen), "the flag was checked");
   if (!isLoopback(address.host)) {
     logger.warn(`Whoever can reach ${listen} can read and write all streams: there are no access rules yet`);
@@ -56,7 +60,7 @@ function start(options: ServeOptions, logger: Logger): Promise<TailraceNode> {
     logger,
     createOnAppend: createOnAppend === "on",
     limits,
-    streamDefaults: { segmentMaxBytes, segmentMaxAgeS: segmentMaxAge },
+    streamDefaults: { segmentMaxBytes, segmentMaxAgeS: segmentMaxAge, retentionBytes, retentionAgeS: retentionAge },
     log: { journalFiles, journalFileBytes },
     shutdownGraceMs: shutdownGrace * 1000,
   });

@@ -1,14 +1,15 @@
 /**
- * `tailrace streams`: list, create, describe, trim, delete.
+ * `tailrace streams`: list, create, describe, set, trim, delete.
  * @module
  */
 import { type TailraceClient, toRequestError } from "../client/index.ts";
 import { type Stream, StreamState } from "../wire/gen/tailrace/v1/stream_pb.ts";
 import { toPosition } from "../wire/position.ts";
 import { connectTo } from "./connection.ts";
-import { exitCodes } from "./exit.ts";
+import { CommandError, exitCodes } from "./exit.ts";
 import { isoOf } from "./json-printer.ts";
 import { standardOutput } from "./output.ts";
+import { givenSettings, jsonOfSettings, type SettingsOptions, settingLines } from "./stream-settings.ts";
 import { formatBytes, formatCount } from "./units.ts";
 
 export interface StreamsOptions {
@@ -20,10 +21,10 @@ export interface ListOptions extends StreamsOptions {
   readonly prefix: string;
 }
 
-export interface CreateOptions extends StreamsOptions {
-  readonly segmentMaxBytes?: number;
-  /** Seconds. */
-  readonly segmentMaxAge?: number;
+export interface CreateOptions extends StreamsOptions, SettingsOptions {}
+
+export interface SetOptions extends StreamsOptions, SettingsOptions {
+  readonly expectVersion?: number;
 }
 
 /** `tailrace streams ls`; resolves with the exit code. A page is printed as it comes. */
@@ -45,10 +46,7 @@ export async function listStreams(options: ListOptions): Promise<number> {
 
 /** `tailrace streams create`; resolves with the exit code. */
 export async function createStream(name: string, options: CreateOptions): Promise<number> {
-  const settings = {
-    ...(options.segmentMaxBytes === undefined ? {} : { segmentMaxBytes: BigInt(options.segmentMaxBytes) }),
-    ...(options.segmentMaxAge === undefined ? {} : { segmentMaxAgeS: BigInt(options.segmentMaxAge) }),
-  };
+  const settings = givenSettings(options);
   const { stream, created } = await withClient(options.server, (client) =>
     client.streams.createStream({ name, settings }),
   );
@@ -63,6 +61,23 @@ export async function describeStream(name: string, options: StreamsOptions): Pro
   const { stream } = await withClient(options.server, (client) => client.streams.getStream({ name }));
   if (stream === undefined) return exitCodes.failed;
   await standardOutput().write(options.json ? `${JSON.stringify(jsonOf(stream))}\n` : description(stream));
+  return exitCodes.ok;
+}
+
+/** `tailrace streams set`; resolves with the exit code. */
+export async function setStream(name: string, options: SetOptions): Promise<number> {
+  const settings = givenSettings(options);
+  if (Object.keys(settings).length === 0) {
+    throw new CommandError("no setting is given. Add --help to see which there are.", exitCodes.usage);
+  }
+  const { expectVersion } = options;
+  const expected = expectVersion === undefined ? {} : { expectedSettingsVersion: BigInt(expectVersion) };
+  const { stream } = await withClient(options.server, (client) =>
+    client.streams.updateStream({ name, settings, ...expected }),
+  );
+  if (stream === undefined) return exitCodes.failed;
+  const line = `set ${name} (id ${stream.id}): settings version ${stream.settingsVersion}`;
+  await standardOutput().write(`${options.json ? JSON.stringify(jsonOf(stream)) : line}\n`);
   return exitCodes.ok;
 }
 
@@ -136,8 +151,8 @@ function description(stream: Stream): string {
     ["stored", formatBytes(Number(stream.storedBytes))],
     ["next index", String(stream.nextIndex)],
     ["digest", Buffer.from(stream.digest).toString("hex")],
-    ["segment max bytes", String(settings?.segmentMaxBytes ?? "-")],
-    ["segment max age", settings?.segmentMaxAgeS === undefined ? "-" : `${settings.segmentMaxAgeS} s`],
+    ["settings version", String(stream.settingsVersion)],
+    ...settingLines(settings),
   ];
   return lines.map(([name, value]) => `${name.padEnd(18)} ${value}\n`).join("");
 }
@@ -158,10 +173,8 @@ function jsonOf(stream: Stream): object {
     storedBytes: toPosition(stream.storedBytes, "stored_bytes"),
     nextIndex: toPosition(stream.nextIndex, "next_index"),
     digest: Buffer.from(stream.digest).toString("hex"),
-    settings: {
-      segmentMaxBytes: Number(settings?.segmentMaxBytes ?? 0n),
-      segmentMaxAgeS: Number(settings?.segmentMaxAgeS ?? 0n),
-    },
+    settingsVersion: toPosition(stream.settingsVersion, "settings_version"),
+    settings: jsonOfSettings(settings),
   };
 }
 

@@ -37,9 +37,11 @@ const unitBytes: ReadonlyMap<string, number> = new Map([
   ["kb", 1e3],
   ["mb", 1e6],
   ["gb", 1e9],
+  ["tb", 1e12],
   ["kib", 2 ** 10],
   ["mib", 2 ** 20],
   ["gib", 2 ** 30],
+  ["tib", 2 ** 40],
 ]);
 
 /** `64MiB`, `1GB`, `1048576` as bytes; undefined when it is nothing of the kind. */

@@ -113,8 +113,9 @@ export interface GroupLog {
   /** Why nothing is appended any more, where its files are damaged; reads go up to the damage. */
   readonly damage: string | undefined;
   /**
-   * Set once before the first append: when segments end, and what a checkpoint stamped at `index` says after its first
-   * 40 bytes; batches that were stamped at or above `index` before were refused.
+   * Set before the first append, and again when a limit changes: when segments end, and what a checkpoint stamped at
+   * `index` says after its first 40 bytes; batches that were stamped at or above `index` before were refused. The segment
+   * that grows ends by the new limits, too, with the next append.
    */
   rollBy(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void;
   /**

@@ -4,9 +4,9 @@
  * @module
  */
 import type { BatchKind, StoredBatch } from "../base/batch.ts";
+import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogPosition, LogReadRequest } from "../log/types.ts";
 import type { StoredCatalogue, StoredCreation } from "../wire/catalogue.ts";
-import type { StoredSettings } from "../wire/checkpoint.ts";
 
 export type { AppendedBatch, LogMetrics, LogPosition, LogReadRequest } from "../log/types.ts";
 
@@ -21,6 +21,11 @@ export interface LogBatch {
   readonly frees?: boolean;
   /** Called synchronously when its place is settled, before anything after it is placed; a refusal takes it back. */
   readonly stamped?: (index: number, appendTimeMicros: number) => void;
+  /**
+   * Called synchronously before it is passed on to the log, for what can't be checked before the log's past is known; what
+   * it throws is the batch's refusal.
+   */
+  readonly admit?: () => void;
 }
 
 /** The log of one group. */
@@ -44,6 +49,8 @@ export interface LogDoor {
   findTime(micros: number): Promise<{ index: number; offset: number }>;
   /** Resolves when its owner knows what the log says of it; `undefined`: it does already. */
   ready(): Promise<void> | undefined;
+  /** Segments of what is appended from here on end as these settings say. */
+  endSegmentsBy(settings: VersionedSettings): void;
   /** Index of the checkpoint that its files begin with. */
   readonly baseIndex: number;
   /** Index of the newest checkpoint that files may begin with where nothing below `logStart` is needed. */
@@ -59,7 +66,7 @@ export interface LogDoor {
 /** The stream's part of a checkpoint; replication adds its own. */
 export interface StreamPart {
   readonly name: string;
-  readonly settings: StoredSettings;
+  readonly settings: VersionedSettings;
   /** First offset that readers are given. */
   readonly logStart: number;
   /** Of `_meta` only. */

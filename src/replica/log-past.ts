@@ -6,6 +6,7 @@ import { present } from "../base/assert.ts";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { sameBytes } from "../base/bytes.ts";
 import { TailraceError } from "../base/errors.ts";
+import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { GroupLog, Replica, SegmentLimits } from "../log/types.ts";
 import {
   checkpointPrefixBytes,
@@ -14,6 +15,7 @@ import {
   decodeTrim,
   type TermStart,
 } from "../wire/checkpoint.ts";
+import { decodeSettings } from "../wire/settings.ts";
 import type { StreamPart } from "./log-door.ts";
 
 /** What a log says of its stream, and what leading it takes. */
@@ -29,7 +31,8 @@ export interface LogPast {
   /** This node's copy of the log, as its voters name it. */
   readonly self: Replica;
   readonly voters: readonly Replica[];
-  readonly limits: SegmentLimits;
+  /** When its segments end. */
+  limits: SegmentLimits;
   /** Where terms begin, from the base on: log start is never below it, so no term that a checkpoint must name is missing. */
   termStarts: TermStart[];
 }
@@ -42,6 +45,7 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
     const checkpoint = decodeStoredCheckpoint(batch);
     part = checkpoint;
     const termStarts = [...checkpoint.termStarts];
+    let { settings } = checkpoint;
     let refusal: TailraceError | undefined;
     for await (const { kind, term, index } of log.headers(batch.index + 1)) {
       switch (kind) {
@@ -53,11 +57,17 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
         case BatchKind.trim:
           part = { ...part, logStart: decodeTrim(await payloadAt(log, index)).logStart };
           break;
+        case BatchKind.settings: {
+          const later = decodeSettings(await payloadAt(log, index));
+          if (later.version > settings.version) settings = later;
+          part = { ...part, settings };
+          break;
+        }
         default:
           refusal ??= notBuilt(log.group, `it holds a control batch of kind ${kind}`);
       }
     }
-    const past = refusal ?? { ...pastOfCheckpoint(log.group, checkpoint, diskId), termStarts };
+    const past = refusal ?? { ...pastOfCheckpoint(log.group, { ...checkpoint, settings }, diskId), termStarts };
     return { part, past };
   } catch (error) {
     const isForGood = error instanceof TailraceError && (error.reason === "not_built" || error.reason === "damaged");
@@ -85,9 +95,21 @@ export function pastOfCheckpoint(group: number, checkpoint: DecodedCheckpoint, d
   return {
     self,
     voters,
-    limits: { maxBytes: settings.segmentMaxBytes, maxAgeMicros: settings.segmentMaxAgeS * 1e6 },
+    limits: segmentLimitsOf(settings),
     termStarts: [...checkpoint.termStarts],
   };
+}
+
+/** Shortest age of a segment that retention asks for, seconds: as short as a segment's own may be. */
+const retainedSegmentMinAgeS = 60;
+
+/**
+ * When segments end. Records go with their segment, when the newest one is old enough: one that grew for longer than they
+ * are kept would keep its first ones for long.
+ */
+export function segmentLimitsOf({ segmentMaxBytes, segmentMaxAgeS, retentionAgeS }: VersionedSettings): SegmentLimits {
+  const keptS = retentionAgeS === 0 ? segmentMaxAgeS : Math.max(retentionAgeS, retainedSegmentMinAgeS);
+  return { maxBytes: segmentMaxBytes, maxAgeMicros: Math.min(segmentMaxAgeS, keptS) * 1e6 };
 }
 
 /** What a stored checkpoint says, its first 40 bytes left out. */

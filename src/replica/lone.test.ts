@@ -5,13 +5,14 @@ import { BatchKind } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import { defaultLimits } from "../base/limits.ts";
+import { builtInSettings } from "../stream/settings.ts";
 import { checkpointPrefixBytes, decodeCheckpoint, encodeCheckpoint } from "../wire/checkpoint.ts";
 import type { LogDoor, LogOwner, StreamPart } from "./log-door.ts";
 import { loneLogs } from "./lone.ts";
 
 const part: StreamPart = {
   name: "orders",
-  settings: { version: 1, segmentMaxBytes: 1000, segmentMaxAgeS: 60 },
+  settings: { version: 1, ...builtInSettings, segmentMaxBytes: 1000, segmentMaxAgeS: 60 },
   logStart: 0,
 };
 const owner: LogOwner = { checkpointPart: () => part, restored: () => {} };

@@ -12,6 +12,7 @@ import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, type TailraceError } from "../base/errors.ts";
 import { type Limits, limitName } from "../base/limits.ts";
+import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { DataFolder, GroupLog } from "../log/types.ts";
 import type { StoredCreation } from "../wire/catalogue.ts";
 import {
@@ -32,7 +33,7 @@ import type {
   NewLog,
   StreamPart,
 } from "./log-door.ts";
-import { decodeStoredCheckpoint, type LogPast, pastOfCheckpoint, readPast } from "./log-past.ts";
+import { decodeStoredCheckpoint, type LogPast, pastOfCheckpoint, readPast, segmentLimitsOf } from "./log-past.ts";
 
 /** The logs of a data folder whose node is alone. */
 export function loneLogs(folder: DataFolder, limits: Limits): LogDoors {
@@ -156,7 +157,7 @@ class LoneLog implements LogDoor {
   }
 
   append(batch: LogBatch): Promise<AppendedBatch> {
-    if (this.#phase === "leading") return this.#log.append(batch);
+    if (this.#phase === "leading" && batch.admit === undefined) return this.#log.append(batch);
     return new Promise((resolve, reject) => {
       const { waitingBytes, waitingMaxBytes } = this.#node;
       if (waitingBytes + batch.payload.length > waitingMaxBytes) {
@@ -182,6 +183,13 @@ class LoneLog implements LogDoor {
   ready(): Promise<void> | undefined {
     if (this.#phase === "asleep") this.#prepare();
     return this.#preparing;
+  }
+
+  endSegmentsBy(settings: VersionedSettings): void {
+    const past = this.#past;
+    if (past === undefined) return;
+    past.limits = segmentLimitsOf(settings);
+    this.#roll(past);
   }
 
   get baseIndex(): number {
@@ -274,6 +282,10 @@ class LoneLog implements LogDoor {
   #prepared(past: LogPast): void {
     this.#past = past;
     this.#phase = "prepared";
+    this.#roll(past);
+  }
+
+  #roll(past: LogPast): void {
     this.#log.rollBy(past.limits, (index) => {
       const baseIndex = this.#log.base.index;
       past.termStarts = past.termStarts.filter((start) => start.index < index && start.index >= baseIndex);
@@ -322,7 +334,15 @@ class LoneLog implements LogDoor {
   }
 
   #release(): void {
-    for (const { batch, resolve } of this.#takeWaiting()) resolve(this.#log.append(batch));
+    for (const { batch, resolve, reject } of this.#takeWaiting()) {
+      try {
+        batch.admit?.();
+      } catch (error) {
+        reject(error);
+        continue;
+      }
+      resolve(this.#log.append(batch));
+    }
   }
 
   #takeWaiting(): WaitingAppend[] {

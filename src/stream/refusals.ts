@@ -4,7 +4,8 @@
  */
 import { NoRoomError } from "../base/disk-errors.ts";
 import { type ErrorFacts, invalidField, TailraceError } from "../base/errors.ts";
-import type { StreamSettings } from "./types.ts";
+import { type StreamSettings, settingName, type VersionedSettings } from "../base/stream-settings.ts";
+import { settingNames } from "./settings.ts";
 
 /** There is no stream of the name, or the one that there was is gone. */
 export function streamNotFound(
@@ -70,14 +71,25 @@ export function systemStream(name: string, field: string, verb: string): Tailrac
 export function streamExists(name: string, has: StreamSettings, asked: StreamSettings): TailraceError {
   const words = {
     what: `Cannot create stream "${name}"`,
-    why: `it is there with other settings: ${settingsWords(has)}, not ${settingsWords(asked)}`,
-    todo: "Use it as it is, create one of another name, or delete it first",
+    why: `it is there with other settings: ${differences(has, asked)}`,
+    todo: "Use it as it is, change its settings, create one of another name, or delete it first",
   };
   return new TailraceError("stream_exists", words, { stream: name });
 }
 
-function settingsWords({ segmentMaxBytes, segmentMaxAgeS }: StreamSettings): string {
-  return `segment_max_bytes ${segmentMaxBytes} and segment_max_age_s ${segmentMaxAgeS}`;
+function differences(has: StreamSettings, asked: StreamSettings): string {
+  const different = settingNames.filter((setting) => has[setting] !== asked[setting]);
+  return different.map((setting) => `${settingName(setting)} is ${has[setting]}, not ${asked[setting]}`).join("; ");
+}
+
+/** Someone else changed the settings first. */
+export function settingsChanged(name: string, expected: number, has: VersionedSettings): TailraceError {
+  const words = {
+    what: `Cannot change the settings of stream "${name}"`,
+    why: `their version is ${has.version}, not ${expected}`,
+    todo: `See what they are now, then change version ${has.version}`,
+  };
+  return new TailraceError("settings_changed", words, { stream: name, settings: has });
 }
 
 /** The node takes nothing new. */

@@ -37,6 +37,7 @@ function logOf(counts: readonly number[]): LogDoor {
     storedBytes: 0,
     isDamaged: false,
     append: never,
+    endSegmentsBy: () => {},
     findTime: never,
     lastCheckpoint: never,
     onCommit: never,

@@ -4,19 +4,30 @@
  * @module
  */
 import { BatchKind } from "../base/batch.ts";
+import type { Limits } from "../base/limits.ts";
+import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { LogDoor, StreamPart } from "../replica/log-door.ts";
 import { encodeTrim, type StoredTrim } from "../wire/checkpoint.ts";
+import { encodeSettings } from "../wire/settings.ts";
+import { limitsOf } from "./settings.ts";
 
 /** A change of a stream, a control batch of its log. */
-export type StreamChange = { readonly kind: "trim"; readonly trim: StoredTrim };
+export type StreamChange =
+  | { readonly kind: "trim"; readonly trim: StoredTrim }
+  | { readonly kind: "settings"; readonly settings: VersionedSettings };
 
 export class StreamState {
+  readonly #nodeLimits: Limits;
   #part: StreamPart;
+  #appendLimits: Limits;
   /** Stamped and not yet committed, in order. */
   readonly #placed: { readonly index: number; readonly change: StreamChange }[] = [];
 
-  constructor(part: StreamPart) {
+  /** @param limits The node's. */
+  constructor(part: StreamPart, limits: Limits) {
     this.#part = part;
+    this.#nodeLimits = limits;
+    this.#appendLimits = limitsOf(part.settings, limits);
   }
 
   /** What is committed. */
@@ -24,13 +35,20 @@ export class StreamState {
     return this.#part;
   }
 
+  /** What a batch must keep to that is appended now. While settings change, both the old and the new. */
+  get appendLimits(): Limits {
+    return this.#appendLimits;
+  }
+
   /** The log says this. */
   restore({ settings, logStart }: StreamPart): void {
     this.#part = { ...this.#part, settings, logStart };
+    this.#appendLimits = limitsOf(settings, this.#nodeLimits);
   }
 
-  /** Appends a change; when that resolves it is in force. */
+  /** Appends a change; when that resolves it is in force. Changes are appended one at a time. */
   async append(door: LogDoor, change: StreamChange): Promise<void> {
+    if (change.kind === "settings") this.#appendLimits = limitsOf(change.settings, this.#appendLimits);
     try {
       await door.append({
         ...batchOf(change),
@@ -39,13 +57,19 @@ export class StreamState {
         stamped: (index) => {
           this.#dropRefused(index);
           this.#placed.push({ index, change });
+          // What is stamped behind it goes by it.
+          if (change.kind === "settings") door.endSegmentsBy(change.settings);
         },
       });
+      this.#part = changed(this.#part, change);
     } finally {
       const at = this.#placed.findIndex((placed) => placed.change === change);
       if (at >= 0) this.#placed.splice(at, 1);
+      if (change.kind === "settings") {
+        this.#appendLimits = limitsOf(this.#part.settings, this.#nodeLimits);
+        door.endSegmentsBy(this.#part.settings);
+      }
     }
-    this.#part = changed(this.#part, change);
   }
 
   /** State for a checkpoint at `index`. */
@@ -61,9 +85,19 @@ export class StreamState {
 }
 
 function batchOf(change: StreamChange): { kind: BatchKind; payload: Uint8Array } {
-  return { kind: BatchKind.trim, payload: encodeTrim(change.trim) };
+  switch (change.kind) {
+    case "trim":
+      return { kind: BatchKind.trim, payload: encodeTrim(change.trim) };
+    case "settings":
+      return { kind: BatchKind.settings, payload: encodeSettings(change.settings) };
+  }
 }
 
 function changed(part: StreamPart, change: StreamChange): StreamPart {
-  return { ...part, logStart: Math.max(part.logStart, change.trim.logStart) };
+  switch (change.kind) {
+    case "trim":
+      return { ...part, logStart: Math.max(part.logStart, change.trim.logStart) };
+    case "settings":
+      return { ...part, settings: change.settings };
+  }
 }

@@ -10,15 +10,17 @@ import { NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed } from "../base/errors.ts";
 import { type Limits, limitName } from "../base/limits.ts";
 import { checkStreamName, isSystemName } from "../base/stream-name.ts";
+import type { StreamSettings } from "../base/stream-settings.ts";
 import type { LogDoors } from "../replica/log-door.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
 import { checkpointPrefixBytes, decodeCheckpoint } from "../wire/checkpoint.ts";
-import { LogStream, type StreamHome } from "./log-stream.ts";
+import { LogStream } from "./log-stream.ts";
 import { type MetaBirth, MetaLog, metaGroup } from "./meta-log.ts";
 import { explainNoRoom, nodeStops, streamExists, streamNotFound, streamReplaced, systemStream } from "./refusals.ts";
 import { fillSettings, sameSettings } from "./settings.ts";
 import { SortedNames } from "./sorted-names.ts";
-import type { Stream, StreamPage, StreamSettings, Streams } from "./types.ts";
+import { type StreamHome, StreamLog } from "./stream-log.ts";
+import type { Stream, StreamPage, Streams } from "./types.ts";
 
 /** What streams are served from, and how. */
 export interface StreamsOptions extends MetaBirth {
@@ -73,8 +75,8 @@ class CatalogueStreams implements LocalStreams {
     this.#byName.set(meta.part.name, metaStream(meta, this.#home));
     for (const stored of meta.catalogue.streams()) {
       const stream = streamOf(stored, this.#home);
-      const door = logs.open(stream.id, stream);
-      if (door !== undefined) stream.attach(door);
+      const door = logs.open(stream.id, stream.log);
+      if (door !== undefined) stream.log.attach(door);
       this.#byName.set(stream.name, stream);
     }
     this.#names = new SortedNames(this.#byName.keys());
@@ -95,8 +97,8 @@ class CatalogueStreams implements LocalStreams {
       (group) => group !== metaGroup && this.#meta.catalogue.stream(group) === undefined,
     );
     await Promise.all(leftovers.map((group) => logs.remove(group).catch(leaveForLater)));
-    const unmade = [...this.#byName.values()].filter((stream) => !stream.isMade);
-    await Promise.all(unmade.map((stream) => stream.make().catch(leaveForLater)));
+    const unmade = [...this.#byName.values()].filter(({ log }) => log.door === undefined);
+    await Promise.all(unmade.map(({ log }) => log.make().catch(leaveForLater)));
   }
 
   get(name: string, streamId?: number): Stream {
@@ -118,15 +120,24 @@ class CatalogueStreams implements LocalStreams {
     this.#checkServed();
     checkStreamName(name, "name");
     if (isSystemName(name)) throw systemStream(name, "name", "created");
-    const settings = fillSettings(given, this.#options.defaults);
+    const { defaults, limits } = this.#options;
+    const settings = fillSettings(given, defaults, limits);
     const there = this.#byName.get(name) ?? this.#creations.get(name);
+    if (there instanceof LogStream) {
+      // What it was created with counts no more where that was changed.
+      const isThere = await there.ready().then(
+        () => true,
+        (error: unknown) => (there.deleted ? false : Promise.reject(error)),
+      );
+      if (!isThere) return await this.create(name, given);
+    }
     if (there !== undefined && !sameSettings(there.settings, settings)) {
       throw streamExists(name, there.settings, settings);
     }
     const creation = there ?? this.#startCreation(name, settings);
     const stream = creation instanceof LogStream ? creation : await creation.stream;
     try {
-      await stream.make();
+      await stream.log.make();
     } catch (error) {
       throw explainNoRoom(error, `Cannot create stream "${name}"`, { stream: name });
     }
@@ -197,17 +208,17 @@ class CatalogueStreams implements LocalStreams {
 
   async #delete(stream: LogStream): Promise<number> {
     const { id, name } = stream;
-    stream.markDeleting(true);
+    stream.log.markDeleting(true);
     try {
       await this.#meta.append({ kind: "deleted", id });
     } catch (error) {
-      stream.markDeleting(false);
+      stream.log.markDeleting(false);
       throw explainNoRoom(error, `Cannot delete stream "${name}"`, { stream: name });
     }
     this.#byName.delete(name);
     this.#names.delete(name);
     // Deleted it is, whatever becomes of its log: without room that goes at the next start.
-    await stream.end().catch(leaveForLater);
+    await stream.log.end().catch(leaveForLater);
     return id;
   }
 
@@ -218,14 +229,14 @@ class CatalogueStreams implements LocalStreams {
 
 function metaStream(meta: MetaLog, home: StreamHome): LogStream {
   const creation = { name: meta.part.name, startOffset: 0, checkpoint: new Uint8Array(0) };
-  const stream = new LogStream({ id: metaGroup, createdMicros: meta.createdMicros, creation }, meta.part, home);
-  stream.attach(meta.door);
-  return stream;
+  const log = new StreamLog({ id: metaGroup, createdMicros: meta.createdMicros, creation }, meta.part, home);
+  log.attach(meta.door);
+  return new LogStream(log);
 }
 
 function streamOf(stored: StoredStream, home: StreamHome): LogStream {
   const { name, settings, logStart } = decodeCheckpoint(stored.creation.checkpoint.subarray(checkpointPrefixBytes));
-  return new LogStream(stored, { name, settings, logStart }, home);
+  return new LogStream(new StreamLog(stored, { name, settings, logStart }, home));
 }
 
 function leaveForLater(error: unknown): void {

@@ -4,14 +4,7 @@
  * @module
  */
 import type { StoredBatch } from "../base/batch.ts";
-
-/** Settings of a stream, all filled. */
-export interface StreamSettings {
-  /** A segment ends at this many bytes: 1 MiB to 1 GiB. */
-  readonly segmentMaxBytes: number;
-  /** A segment ends at this age, seconds: 60 to 31,622,400. */
-  readonly segmentMaxAgeS: number;
-}
+import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
 
 /** What an append is told when its batch is committed. With the stream's id it is a receipt. */
 export interface Receipt {
@@ -75,7 +68,7 @@ export interface StreamDescription {
   readonly name: string;
   readonly id: number;
   readonly createdMicros: number;
-  readonly settings: StreamSettings;
+  readonly settings: VersionedSettings;
   readonly logStart: number;
   readonly highWatermark: number;
   /** Absent when no record is kept. */
@@ -91,8 +84,9 @@ export interface StreamDescription {
 export interface Stream {
   readonly name: string;
   readonly id: number;
-  readonly settings: StreamSettings;
-  /** First offset that readers are given; after a start it is known once an answer of the stream's was awaited. */
+  /** Settings in force; after a start they are known, as log start is, once `ready` or an answer of the stream's was awaited. */
+  readonly settings: VersionedSettings;
+  /** First offset that readers are given. */
   readonly logStart: number;
   /** First offset not yet committed. */
   readonly highWatermark: number;
@@ -110,6 +104,13 @@ export interface Stream {
    * Log start never goes back: an offset below it changes nothing. Throws `past_end`.
    */
   trim(offset: number): Promise<number>;
+  /**
+   * Changes the settings that are given; resolves when that is durable, and in force for what is appended from then on.
+   * Throws `invalid_field`, and `settings_changed` when their version is not the expected one.
+   */
+  update(settings: Partial<StreamSettings>, expectedVersion?: number): Promise<void>;
+  /** Resolves when log start and settings are known. */
+  ready(): Promise<void>;
   /** Reads committed batches once; waits for nothing. Throws `below_log_start` and `past_end`. */
   read(request: ReadRequest): Promise<ReadResult>;
   /** The offset at which reading from `start` begins. Throws `below_log_start` and `past_end`. */

@@ -3,6 +3,7 @@
  * @module
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { VersionedSettings } from "../base/stream-settings.ts";
 import { decodeCatalogue, encodeCatalogue, type StoredCatalogue } from "./catalogue.ts";
 import {
   type Checkpoint,
@@ -10,10 +11,12 @@ import {
   LeaderChangeSchema,
   type Replica,
   ReplicaSchema,
+  SettingsSchema,
   TrimSchema,
   VotersSchema,
 } from "./gen/tailrace/storage/v1/storage_pb.ts";
 import { fromPosition, toPosition } from "./position.ts";
+import { settingsMessage, settingsOf } from "./settings.ts";
 
 /** A checkpoint's payload begins with so many bytes that are `log/`'s: term and digest of the batch before. */
 export const checkpointPrefixBytes = 40;
@@ -22,14 +25,6 @@ export const checkpointPrefixBytes = 40;
 export interface StoredReplica {
   readonly diskId: Uint8Array;
   readonly life: number;
-}
-
-/** Settings of a stream as its log keeps them. */
-export interface StoredSettings {
-  /** Counts changes; 1 at creation. */
-  readonly version: number;
-  readonly segmentMaxBytes: number;
-  readonly segmentMaxAgeS: number;
 }
 
 /** Where a term begins: the index of its first batch. */
@@ -42,7 +37,7 @@ export interface TermStart {
 export interface CheckpointState {
   readonly name: string;
   readonly voters: readonly StoredReplica[];
-  readonly settings: StoredSettings;
+  readonly settings: VersionedSettings;
   /** First offset that readers are given. */
   readonly logStart: number;
   readonly termStarts: readonly TermStart[];
@@ -58,11 +53,7 @@ export function encodeCheckpoint(state: CheckpointState): Uint8Array {
     create(CheckpointSchema, {
       name: state.name,
       voters: state.voters.map(toReplica),
-      settings: {
-        version: fromPosition(state.settings.version),
-        segmentMaxBytes: fromPosition(state.settings.segmentMaxBytes),
-        segmentMaxAgeS: fromPosition(state.settings.segmentMaxAgeS),
-      },
+      settings: settingsMessage(state.settings),
       logStart: fromPosition(state.logStart),
       termStarts: state.termStarts.map(({ term, index }) => ({ term: fromPosition(term), index: fromPosition(index) })),
       ...(catalogue === undefined ? {} : { catalogue: encodeCatalogue(catalogue) }),
@@ -83,11 +74,7 @@ export function decodeCheckpoint(bytes: Uint8Array): DecodedCheckpoint {
   return {
     name: message.name,
     voters: message.voters.map(fromReplica),
-    settings: {
-      version: toPosition(settings?.version ?? 0n, "settings.version"),
-      segmentMaxBytes: toPosition(settings?.segmentMaxBytes ?? 0n, "settings.segment_max_bytes"),
-      segmentMaxAgeS: toPosition(settings?.segmentMaxAgeS ?? 0n, "settings.segment_max_age_s"),
-    },
+    settings: settingsOf(settings ?? create(SettingsSchema)),
     logStart: toPosition(message.logStart, "log_start"),
     termStarts: message.termStarts.map(({ term, index }) => ({
       term: toPosition(term, "term_starts.term"),

@@ -28,6 +28,15 @@ after(async () => {
   await node?.end("SIGTERM");
 });
 
+const defaults = {
+  segmentMaxBytes: 64 << 20,
+  segmentMaxAgeS: 7 * 86_400,
+  retentionBytes: 0,
+  retentionAgeS: 0,
+  recordMaxBytes: 0,
+  batchMaxBytes: 0,
+};
+
 test("no stream yet", { timeout }, async () => {
   assert.deepEqual(await streams("ls"), {
     code: 0,
@@ -51,7 +60,7 @@ test("create, again, and with other settings", { timeout }, async () => {
   const asJson = await streams("create", "made/for/json", "--json");
   const { isNew, name, state, settings } = JSON.parse(asJson.stdout);
   assert.deepEqual([isNew, name, state], [true, "made/for/json", "normal"]);
-  assert.deepEqual(settings, { segmentMaxBytes: 64 << 20, segmentMaxAgeS: 7 * 86_400 });
+  assert.deepEqual(settings, defaults);
 });
 
 test("describe says how a stream stands", { timeout }, async () => {
@@ -76,8 +85,13 @@ test("describe says how a stream stands", { timeout }, async () => {
       "stored",
       "next index",
       "digest",
+      "settings version",
       "segment max bytes",
       "segment max age",
+      "retention bytes",
+      "retention age",
+      "record max bytes",
+      "batch max bytes",
     ],
   );
   assert.match(stdout, /^high watermark {5}3$/m);
@@ -88,7 +102,41 @@ test("describe says how a stream stands", { timeout }, async () => {
     { name: "orders", records: 3, logStart: 0, highWatermark: 3 },
   );
   assert.match(digest, /^[0-9a-f]{64}$/);
-  assert.deepEqual(settings, { segmentMaxBytes: 2 << 20, segmentMaxAgeS: 86_400 });
+  assert.deepEqual(settings, { ...defaults, segmentMaxBytes: 2 << 20, segmentMaxAgeS: 86_400 });
+});
+
+test("set changes what is given, and tells the version", { timeout }, async () => {
+  const created = await streams("create", "kept", "--retention-bytes", "1TiB", "--batch-max-bytes", "1MiB");
+  const [, id] = /\(id (\d+)\)/.exec(created.stdout) ?? [];
+  const set = await streams("set", "kept", "--retention-age", "30d", "--record-max-bytes", "64KiB");
+  assert.deepEqual(set, { code: 0, stdout: `set kept (id ${id}): settings version 2\n`, stderr: "" });
+  const none = await streams("set", "kept", "--retention-bytes", "none", "--expect-version", "2", "--json");
+  const { settings, settingsVersion, name } = JSON.parse(none.stdout);
+  const expected = { ...defaults, retentionAgeS: 30 * 86_400, recordMaxBytes: 65_536, batchMaxBytes: 1 << 20 };
+  assert.deepEqual({ settings, settingsVersion, name }, { settings: expected, settingsVersion: 3, name: "kept" });
+  const { stdout } = await streams("describe", "kept");
+  assert.deepEqual(stdout.trimEnd().split("\n").slice(-7), [
+    "settings version   3",
+    "segment max bytes  67108864",
+    "segment max age    604800 s",
+    "retention bytes    none",
+    "retention age      2592000 s",
+    "record max bytes   65536",
+    "batch max bytes    1048576",
+  ]);
+});
+
+test("set refuses what can't be, and a version that is past", { timeout }, async () => {
+  await streams("create", "held");
+  const other = await streams("set", "held", "--retention-age", "1d", "--expect-version", "9");
+  assert.deepEqual([other.code, other.stdout], [1, ""]);
+  assert.match(other.stderr, /^tailrace: .*"held": their version is 1, not 9\. .*\.\n$/);
+  const tiny = await streams("set", "held", "--retention-bytes", "10");
+  assert.deepEqual([tiny.code, tiny.stdout], [1, ""]);
+  assert.match(tiny.stderr, /retention_bytes.*1048576/);
+  assert.equal((await streams("set", "held")).code, 2);
+  assert.equal((await streams("set", "held", "--retention-age", "soon")).code, 2);
+  assert.equal((await streams("set", "not/there", "--retention-age", "1d")).code, 4);
 });
 
 test("rm deletes, and says what is not there", { timeout }, async () => {
@@ -118,7 +166,7 @@ describe("ls", () => {
     const objects = (await streams("ls", "--json")).stdout.trimEnd().split("\n");
     assert.deepEqual(
       objects.map((line) => JSON.parse(line).name),
-      ["made/for/json", ...names, "orders"],
+      ["held", "kept", "made/for/json", ...names, "orders"],
     );
   });
 

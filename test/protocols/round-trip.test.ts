@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { fromJson, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { RecordsSchema } from "../../src/wire/gen/tailrace/v1/record_pb.ts";
 import { allCallers, type Caller, callerKinds, type Outcome } from "./support/callers.ts";
 import { type RealNode, startRealNode } from "./support/real-node.ts";
@@ -113,8 +113,28 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
       assert.deepEqual(described["stream"], answer["stream"]);
       const { streams } = await one("StreamService/ListStreams", { prefix: created });
       assert.deepEqual(streams, [answer["stream"]]);
-      const { stream: made } = answer;
-      assert.ok(typeof made === "object" && made !== null && !Array.isArray(made));
+      const made = objectOf(answer["stream"]);
+      const update = { name: created, settings: { retentionAgeS: "60" }, expectedSettingsVersion: "1" };
+      const updated = objectOf((await one("StreamService/UpdateStream", update))["stream"]);
+      assert.deepEqual(updated, (await one("StreamService/GetStream", { name: created }))["stream"]);
+      assert.deepEqual(
+        { ...made, ...updated, nextIndex: "", storedBytes: "", digest: "" },
+        {
+          ...made,
+          settings: {
+            segmentMaxBytes: "2097152",
+            segmentMaxAgeS: "604800",
+            retentionBytes: "0",
+            retentionAgeS: "60",
+            recordMaxBytes: "0",
+            batchMaxBytes: "0",
+          },
+          settingsVersion: "2",
+          nextIndex: "",
+          storedBytes: "",
+          digest: "",
+        },
+      );
       await one("LogService/Append", { stream: created, records });
       const trim = { name: created, streamId: made["id"] ?? null, logStart: "2" };
       assert.deepEqual(await one("StreamService/TrimStream", trim), { streamId: made["id"], logStart: "2" });
@@ -143,6 +163,11 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
 function answersOf({ answers, error }: Outcome): JsonObject[] {
   assert.equal(error, undefined, error?.message);
   return answers;
+}
+
+function objectOf(value: JsonValue | undefined): JsonObject {
+  assert.ok(typeof value === "object" && value !== null && !Array.isArray(value));
+  return value;
 }
 
 function batchesOf({ batches }: JsonObject): JsonObject[] {

@@ -233,7 +233,6 @@ export class MemoryLog implements GroupLog {
   }
 
   rollBy(limits: SegmentLimits, state: (index: number) => Uint8Array): void {
-    if (this.#rolling !== undefined) throw new Error("rollBy was called before");
     this.#rolling = { limits, state };
   }
 

@@ -5,7 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { invalidField, TailraceError } from "../../base/errors.ts";
 import { checkStreamName } from "../../base/stream-name.ts";
-import type { Stream, StreamDescription, StreamSettings } from "../../stream/types.ts";
+import type { Stream, StreamDescription } from "../../stream/types.ts";
 import {
   type CreateStreamRequest,
   type CreateStreamResponse,
@@ -19,19 +19,22 @@ import {
   type ListStreamsRequest,
   type ListStreamsResponse,
   ListStreamsResponseSchema,
-  type StreamSettings as SettingsMessage,
   type Stream as StreamMessage,
   StreamSchema,
   StreamState,
   type TrimStreamRequest,
   type TrimStreamResponse,
   TrimStreamResponseSchema,
+  type UpdateStreamRequest,
+  type UpdateStreamResponse,
+  UpdateStreamResponseSchema,
 } from "../../wire/gen/tailrace/v1/stream_pb.ts";
 import { fromPosition, toPosition } from "../../wire/position.ts";
 import { fromMicros } from "../../wire/timestamp.ts";
 import type { Call } from "./call.ts";
 import { type ApiContext, openStreams } from "./context.ts";
 import { streamIdOf } from "./requests.ts";
+import { givenSettings, settingsMessage } from "./settings-message.ts";
 
 const pageSizeMax = 1000;
 const pageSizeDefault = 100;
@@ -42,8 +45,26 @@ export async function createStream(
   call: Call,
 ): Promise<CreateStreamResponse> {
   checkStreamName(request.name, "name");
-  const { stream, created } = await call.race(openStreams(api).create(request.name, settingsOf(request.settings)));
+  const { stream, created } = await call.race(openStreams(api).create(request.name, givenSettings(request.settings)));
   return create(CreateStreamResponseSchema, { stream: await describe(stream, call), created });
+}
+
+export async function updateStream(
+  api: ApiContext,
+  request: UpdateStreamRequest,
+  call: Call,
+): Promise<UpdateStreamResponse> {
+  checkStreamName(request.name, "name");
+  const { streamId } = streamIdOf(request.streamId, "stream_id");
+  const settings = givenSettings(request.settings);
+  if (Object.keys(settings).length === 0) {
+    throw invalidField("settings", "it names no setting", "Give the settings to change, and only those");
+  }
+  const { expectedSettingsVersion: expected } = request;
+  const version = expected === undefined ? undefined : toPosition(expected, "expected_settings_version");
+  const stream = openStreams(api).get(request.name, streamId);
+  await call.race(stream.update(settings, version));
+  return create(UpdateStreamResponseSchema, { stream: await describe(stream, call) });
 }
 
 export async function getStream(api: ApiContext, request: GetStreamRequest, call: Call): Promise<GetStreamResponse> {
@@ -89,18 +110,6 @@ export async function trimStream(api: ApiContext, request: TrimStreamRequest, ca
   return create(TrimStreamResponseSchema, { streamId: fromPosition(stream.id), logStart: fromPosition(logStart) });
 }
 
-function settingsOf(settings: SettingsMessage | undefined): Partial<StreamSettings> {
-  const { segmentMaxBytes, segmentMaxAgeS } = settings ?? {};
-  return {
-    ...(segmentMaxBytes === undefined
-      ? {}
-      : { segmentMaxBytes: toPosition(segmentMaxBytes, "settings.segment_max_bytes") }),
-    ...(segmentMaxAgeS === undefined
-      ? {}
-      : { segmentMaxAgeS: toPosition(segmentMaxAgeS, "settings.segment_max_age_s") }),
-  };
-}
-
 async function describe(stream: Stream, call: Call): Promise<StreamMessage> {
   return streamMessage(await call.race(stream.describe()));
 }
@@ -127,10 +136,8 @@ function streamMessage(stream: StreamDescription): StreamMessage {
     name: stream.name,
     id: fromPosition(stream.id),
     created: fromMicros(stream.createdMicros),
-    settings: {
-      segmentMaxBytes: fromPosition(settings.segmentMaxBytes),
-      segmentMaxAgeS: fromPosition(settings.segmentMaxAgeS),
-    },
+    settings: settingsMessage(settings),
+    settingsVersion: fromPosition(settings.version),
     logStart: fromPosition(stream.logStart),
     highWatermark: fromPosition(stream.highWatermark),
     ...(first === undefined ? {} : { firstAppendTime: fromMicros(first) }),

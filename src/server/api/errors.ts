@@ -13,6 +13,7 @@ import {
   Reason as WireReason,
 } from "../../wire/gen/tailrace/v1/error_pb.ts";
 import { fromPosition } from "../../wire/position.ts";
+import { settingsMessage } from "./settings-message.ts";
 
 /** The call ended before its answer was there: its deadline passed, or the client went. */
 export class CallEndedError extends Error {
@@ -80,6 +81,7 @@ const codes: Record<ErrorCode, Code> = {
   not_found: Code.NotFound,
   already_exists: Code.AlreadyExists,
   out_of_range: Code.OutOfRange,
+  failed_precondition: Code.FailedPrecondition,
   resource_exhausted: Code.ResourceExhausted,
   unavailable: Code.Unavailable,
   data_loss: Code.DataLoss,
@@ -98,6 +100,7 @@ const reasons: Record<Reason, WireReason> = {
   not_ready: WireReason.NOT_READY,
   damaged: WireReason.DAMAGED,
   not_built: WireReason.NOT_BUILT,
+  settings_changed: WireReason.SETTINGS_CHANGED,
 };
 
 const fates = { none: Fate.UNSPECIFIED, nothing_written: Fate.NOTHING_WRITTEN, unknown: Fate.UNKNOWN };
@@ -153,7 +156,7 @@ function common({ callId, field, requestNumber }: ErrorContext) {
 }
 
 function fromFacts(facts: ErrorFacts) {
-  const { stream, streamId, logStart, nextOffset, field, limit, retryAfterMs } = facts;
+  const { stream, streamId, logStart, nextOffset, field, limit, settings, retryAfterMs } = facts;
   return {
     ...(stream === undefined ? {} : { stream }),
     ...(streamId === undefined ? {} : { streamId: fromPosition(streamId) }),
@@ -161,6 +164,9 @@ function fromFacts(facts: ErrorFacts) {
     ...(nextOffset === undefined ? {} : { nextOffset: fromPosition(nextOffset) }),
     ...(field === undefined ? {} : { field }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(settings === undefined
+      ? {}
+      : { settings: settingsMessage(settings), settingsVersion: fromPosition(settings.version) }),
     ...(limit === undefined
       ? {}
       : {

@@ -24,7 +24,7 @@ import { append } from "./append.ts";
 import { appendStream } from "./append-stream.ts";
 import { cacheControl } from "./caching.ts";
 import type { Call } from "./call.ts";
-import { createStream, deleteStream, getStream, listStreams, trimStream } from "./catalogue.ts";
+import { createStream, deleteStream, getStream, listStreams, trimStream, updateStream } from "./catalogue.ts";
 import type { ApiContext } from "./context.ts";
 import { read } from "./read.ts";
 import { type AppendCommand, appendCommand, formOf, readQuery, streamIdOf, tailQuery } from "./requests.ts";
@@ -47,6 +47,7 @@ export function addServices(router: ConnectRouter, api: ApiContext, encoding: En
   router.rpc(LogService.method.tail, (request, context) => tailFrames(api, request, context, encoding));
   router.service(StreamService, {
     createStream: (request, context) => mapped(api, context, (call) => createStream(api, request, call)),
+    updateStream: (request, context) => mapped(api, context, (call) => updateStream(api, request, call)),
     getStream: (request, context) => mapped(api, context, (call) => getStream(api, request, call)),
     listStreams: (request, context) => mapped(api, context, (call) => listStreams(api, request, call)),
     deleteStream: (request, context) => mapped(api, context, (call) => deleteStream(api, request, call)),

@@ -14,12 +14,12 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tailrace/v1/stream.proto.
  */
 export const file_tailrace_v1_stream: GenFile = /*@__PURE__*/
-  fileDesc("Chh0YWlscmFjZS92MS9zdHJlYW0ucHJvdG8SC3RhaWxyYWNlLnYxInwKDlN0cmVhbVNldHRpbmdzEh4KEXNlZ21lbnRfbWF4X2J5dGVzGAEgASgESACIAQESHgoRc2VnbWVudF9tYXhfYWdlX3MYAiABKARIAYgBAUIUChJfc2VnbWVudF9tYXhfYnl0ZXNCFAoSX3NlZ21lbnRfbWF4X2FnZV9zIvkCCgZTdHJlYW0SDAoEbmFtZRgBIAEoCRIKCgJpZBgCIAEoBBIrCgdjcmVhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCghzZXR0aW5ncxgEIAEoCzIbLnRhaWxyYWNlLnYxLlN0cmVhbVNldHRpbmdzEhEKCWxvZ19zdGFydBgFIAEoBBIWCg5oaWdoX3dhdGVybWFyaxgGIAEoBBI1ChFmaXJzdF9hcHBlbmRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9hcHBlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RvcmVkX2J5dGVzGAkgASgEEg4KBmRpZ2VzdBgKIAEoDBISCgpuZXh0X2luZGV4GAsgASgEEicKBXN0YXRlGAwgASgOMhgudGFpbHJhY2UudjEuU3RyZWFtU3RhdGUiUgoTQ3JlYXRlU3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJEi0KCHNldHRpbmdzGAIgASgLMhsudGFpbHJhY2UudjEuU3RyZWFtU2V0dGluZ3MiTAoUQ3JlYXRlU3RyZWFtUmVzcG9uc2USIwoGc3RyZWFtGAEgASgLMhMudGFpbHJhY2UudjEuU3RyZWFtEg8KB2NyZWF0ZWQYAiABKAgiIAoQR2V0U3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJIjgKEUdldFN0cmVhbVJlc3BvbnNlEiMKBnN0cmVhbRgBIAEoCzITLnRhaWxyYWNlLnYxLlN0cmVhbSJLChJMaXN0U3RyZWFtc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIlQKE0xpc3RTdHJlYW1zUmVzcG9uc2USJAoHc3RyZWFtcxgBIAMoCzITLnRhaWxyYWNlLnYxLlN0cmVhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoTRGVsZXRlU3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJEhYKCXN0cmVhbV9pZBgCIAEoBEgAiAEBQgwKCl9zdHJlYW1faWQiKQoURGVsZXRlU3RyZWFtUmVzcG9uc2USEQoJc3RyZWFtX2lkGAEgASgEIloKEVRyaW1TdHJlYW1SZXF1ZXN0EgwKBG5hbWUYASABKAkSFgoJc3RyZWFtX2lkGAIgASgESACIAQESEQoJbG9nX3N0YXJ0GAMgASgEQgwKCl9zdHJlYW1faWQiOgoSVHJpbVN0cmVhbVJlc3BvbnNlEhEKCXN0cmVhbV9pZBgBIAEoBBIRCglsb2dfc3RhcnQYAiABKAQqYgoLU3RyZWFtU3RhdGUSHAoYU1RSRUFNX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWU1RSRUFNX1NUQVRFX1JFQURfT05MWRABEhkKFVNUUkVBTV9TVEFURV9ERUxFVElORxACMrADCg1TdHJlYW1TZXJ2aWNlElMKDENyZWF0ZVN0cmVhbRIgLnRhaWxyYWNlLnYxLkNyZWF0ZVN0cmVhbVJlcXVlc3QaIS50YWlscmFjZS52MS5DcmVhdGVTdHJlYW1SZXNwb25zZRJPCglHZXRTdHJlYW0SHS50YWlscmFjZS52MS5HZXRTdHJlYW1SZXF1ZXN0Gh4udGFpbHJhY2UudjEuR2V0U3RyZWFtUmVzcG9uc2UiA5ACARJVCgtMaXN0U3RyZWFtcxIfLnRhaWxyYWNlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBogLnRhaWxyYWNlLnYxLkxpc3RTdHJlYW1zUmVzcG9uc2UiA5ACARJTCgxEZWxldGVTdHJlYW0SIC50YWlscmFjZS52MS5EZWxldGVTdHJlYW1SZXF1ZXN0GiEudGFpbHJhY2UudjEuRGVsZXRlU3RyZWFtUmVzcG9uc2USTQoKVHJpbVN0cmVhbRIeLnRhaWxyYWNlLnYxLlRyaW1TdHJlYW1SZXF1ZXN0Gh8udGFpbHJhY2UudjEuVHJpbVN0cmVhbVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chh0YWlscmFjZS92MS9zdHJlYW0ucHJvdG8SC3RhaWxyYWNlLnYxIsYCCg5TdHJlYW1TZXR0aW5ncxIeChFzZWdtZW50X21heF9ieXRlcxgBIAEoBEgAiAEBEh4KEXNlZ21lbnRfbWF4X2FnZV9zGAIgASgESAGIAQESHAoPcmV0ZW50aW9uX2J5dGVzGAMgASgESAKIAQESHAoPcmV0ZW50aW9uX2FnZV9zGAQgASgESAOIAQESHQoQcmVjb3JkX21heF9ieXRlcxgFIAEoBEgEiAEBEhwKD2JhdGNoX21heF9ieXRlcxgGIAEoBEgFiAEBQhQKEl9zZWdtZW50X21heF9ieXRlc0IUChJfc2VnbWVudF9tYXhfYWdlX3NCEgoQX3JldGVudGlvbl9ieXRlc0ISChBfcmV0ZW50aW9uX2FnZV9zQhMKEV9yZWNvcmRfbWF4X2J5dGVzQhIKEF9iYXRjaF9tYXhfYnl0ZXMikwMKBlN0cmVhbRIMCgRuYW1lGAEgASgJEgoKAmlkGAIgASgEEisKB2NyZWF0ZWQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCHNldHRpbmdzGAQgASgLMhsudGFpbHJhY2UudjEuU3RyZWFtU2V0dGluZ3MSEQoJbG9nX3N0YXJ0GAUgASgEEhYKDmhpZ2hfd2F0ZXJtYXJrGAYgASgEEjUKEWZpcnN0X2FwcGVuZF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FwcGVuZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxzdG9yZWRfYnl0ZXMYCSABKAQSDgoGZGlnZXN0GAogASgMEhIKCm5leHRfaW5kZXgYCyABKAQSJwoFc3RhdGUYDCABKA4yGC50YWlscmFjZS52MS5TdHJlYW1TdGF0ZRIYChBzZXR0aW5nc192ZXJzaW9uGA0gASgEIlIKE0NyZWF0ZVN0cmVhbVJlcXVlc3QSDAoEbmFtZRgBIAEoCRItCghzZXR0aW5ncxgCIAEoCzIbLnRhaWxyYWNlLnYxLlN0cmVhbVNldHRpbmdzIkwKFENyZWF0ZVN0cmVhbVJlc3BvbnNlEiMKBnN0cmVhbRgBIAEoCzITLnRhaWxyYWNlLnYxLlN0cmVhbRIPCgdjcmVhdGVkGAIgASgIIr4BChNVcGRhdGVTdHJlYW1SZXF1ZXN0EgwKBG5hbWUYASABKAkSFgoJc3RyZWFtX2lkGAIgASgESACIAQESLQoIc2V0dGluZ3MYAyABKAsyGy50YWlscmFjZS52MS5TdHJlYW1TZXR0aW5ncxImChlleHBlY3RlZF9zZXR0aW5nc192ZXJzaW9uGAQgASgESAGIAQFCDAoKX3N0cmVhbV9pZEIcChpfZXhwZWN0ZWRfc2V0dGluZ3NfdmVyc2lvbiI7ChRVcGRhdGVTdHJlYW1SZXNwb25zZRIjCgZzdHJlYW0YASABKAsyEy50YWlscmFjZS52MS5TdHJlYW0iIAoQR2V0U3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJIjgKEUdldFN0cmVhbVJlc3BvbnNlEiMKBnN0cmVhbRgBIAEoCzITLnRhaWxyYWNlLnYxLlN0cmVhbSJLChJMaXN0U3RyZWFtc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIlQKE0xpc3RTdHJlYW1zUmVzcG9uc2USJAoHc3RyZWFtcxgBIAMoCzITLnRhaWxyYWNlLnYxLlN0cmVhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoTRGVsZXRlU3RyZWFtUmVxdWVzdBIMCgRuYW1lGAEgASgJEhYKCXN0cmVhbV9pZBgCIAEoBEgAiAEBQgwKCl9zdHJlYW1faWQiKQoURGVsZXRlU3RyZWFtUmVzcG9uc2USEQoJc3RyZWFtX2lkGAEgASgEIloKEVRyaW1TdHJlYW1SZXF1ZXN0EgwKBG5hbWUYASABKAkSFgoJc3RyZWFtX2lkGAIgASgESACIAQESEQoJbG9nX3N0YXJ0GAMgASgEQgwKCl9zdHJlYW1faWQiOgoSVHJpbVN0cmVhbVJlc3BvbnNlEhEKCXN0cmVhbV9pZBgBIAEoBBIRCglsb2dfc3RhcnQYAiABKAQqYgoLU3RyZWFtU3RhdGUSHAoYU1RSRUFNX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWU1RSRUFNX1NUQVRFX1JFQURfT05MWRABEhkKFVNUUkVBTV9TVEFURV9ERUxFVElORxACMoUECg1TdHJlYW1TZXJ2aWNlElMKDENyZWF0ZVN0cmVhbRIgLnRhaWxyYWNlLnYxLkNyZWF0ZVN0cmVhbVJlcXVlc3QaIS50YWlscmFjZS52MS5DcmVhdGVTdHJlYW1SZXNwb25zZRJTCgxVcGRhdGVTdHJlYW0SIC50YWlscmFjZS52MS5VcGRhdGVTdHJlYW1SZXF1ZXN0GiEudGFpbHJhY2UudjEuVXBkYXRlU3RyZWFtUmVzcG9uc2USTwoJR2V0U3RyZWFtEh0udGFpbHJhY2UudjEuR2V0U3RyZWFtUmVxdWVzdBoeLnRhaWxyYWNlLnYxLkdldFN0cmVhbVJlc3BvbnNlIgOQAgESVQoLTGlzdFN0cmVhbXMSHy50YWlscmFjZS52MS5MaXN0U3RyZWFtc1JlcXVlc3QaIC50YWlscmFjZS52MS5MaXN0U3RyZWFtc1Jlc3BvbnNlIgOQAgESUwoMRGVsZXRlU3RyZWFtEiAudGFpbHJhY2UudjEuRGVsZXRlU3RyZWFtUmVxdWVzdBohLnRhaWxyYWNlLnYxLkRlbGV0ZVN0cmVhbVJlc3BvbnNlEk0KClRyaW1TdHJlYW0SHi50YWlscmFjZS52MS5UcmltU3RyZWFtUmVxdWVzdBofLnRhaWxyYWNlLnYxLlRyaW1TdHJlYW1SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
- * Settings of a stream. An absent field is the node's default at creation, and is then kept with the stream.
- * Numbers 3 to 15 are kept for: retention by size and age, largest record and batch, replication factor, placement,
- * codecs allowed.
+ * Settings of a stream. A field that is absent at creation is the node's default, and is then kept with the stream; one
+ * that is absent in a change stays as it is.
+ * Numbers 7 to 15 are kept for: replication factor, placement, codecs allowed.
  *
  * @generated from message tailrace.v1.StreamSettings
  */
@@ -32,11 +32,42 @@ export type StreamSettings = Message<"tailrace.v1.StreamSettings"> & {
   segmentMaxBytes?: bigint | undefined;
 
   /**
-   * A segment ends at this age, seconds: 60 to 31,622,400; 7 days by default. Looked at when something is appended.
+   * A segment ends at this age, seconds: 60 to 31,622,400; 7 days by default. Looked at when something is appended. Where
+   * `retention_age_s` is less, that counts (60 at least), so that slow streams are not kept much longer.
    *
    * @generated from field: optional uint64 segment_max_age_s = 2;
    */
   segmentMaxAgeS?: bigint | undefined;
+
+  /**
+   * The oldest segments go while those that stay have this many bytes, so at least so many are kept: 1 MiB to 2^50; 0, the
+   * default: no limit.
+   *
+   * @generated from field: optional uint64 retention_bytes = 3;
+   */
+  retentionBytes?: bigint | undefined;
+
+  /**
+   * A segment goes when its newest record was appended longer ago than this, seconds: 1 to 3,162,240,000; 0, the default:
+   * never. The segment that grows goes too, when all its records are so old.
+   *
+   * @generated from field: optional uint64 retention_age_s = 4;
+   */
+  retentionAgeS?: bigint | undefined;
+
+  /**
+   * Largest record: key, value, headers and time, encoded; at most the node's limit of that name. 0, the default: that limit.
+   *
+   * @generated from field: optional uint64 record_max_bytes = 5;
+   */
+  recordMaxBytes?: bigint | undefined;
+
+  /**
+   * Largest payload of a batch, at most the node's limit of that name. 0, the default: that limit.
+   *
+   * @generated from field: optional uint64 batch_max_bytes = 6;
+   */
+  batchMaxBytes?: bigint | undefined;
 };
 
 /**
@@ -135,6 +166,13 @@ export type Stream = Message<"tailrace.v1.Stream"> & {
    * @generated from field: tailrace.v1.StreamState state = 12;
    */
   state: StreamState;
+
+  /**
+   * Counts changes of the settings; 1 at creation.
+   *
+   * @generated from field: uint64 settings_version = 13;
+   */
+  settingsVersion: bigint;
 };
 
 /**
@@ -201,6 +239,69 @@ export const CreateStreamResponseSchema: GenMessage<CreateStreamResponse> = /*@_
   messageDesc(file_tailrace_v1_stream, 3);
 
 /**
+ * Asks to change settings of a stream.
+ *
+ * @generated from message tailrace.v1.UpdateStreamRequest
+ */
+export type UpdateStreamRequest = Message<"tailrace.v1.UpdateStreamRequest"> & {
+  /**
+   * Name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Change only if it is still this one. Absent: whatever has the name.
+   *
+   * @generated from field: optional uint64 stream_id = 2;
+   */
+  streamId?: bigint | undefined;
+
+  /**
+   * The settings to change, at least one; what is absent stays as it is.
+   *
+   * @generated from field: tailrace.v1.StreamSettings settings = 3;
+   */
+  settings?: StreamSettings | undefined;
+
+  /**
+   * Change only if this is the version of the settings now; otherwise FAILED_PRECONDITION with reason SETTINGS_CHANGED.
+   *
+   * @generated from field: optional uint64 expected_settings_version = 4;
+   */
+  expectedSettingsVersion?: bigint | undefined;
+};
+
+/**
+ * Describes the message tailrace.v1.UpdateStreamRequest.
+ * Use `create(UpdateStreamRequestSchema)` to create a new message.
+ */
+export const UpdateStreamRequestSchema: GenMessage<UpdateStreamRequest> = /*@__PURE__*/
+  messageDesc(file_tailrace_v1_stream, 4);
+
+/**
+ * The stream with the settings that it has now.
+ *
+ * @generated from message tailrace.v1.UpdateStreamResponse
+ */
+export type UpdateStreamResponse = Message<"tailrace.v1.UpdateStreamResponse"> & {
+  /**
+   * The stream. Where nothing was other than before, its settings have the version that they had.
+   *
+   * @generated from field: tailrace.v1.Stream stream = 1;
+   */
+  stream?: Stream | undefined;
+};
+
+/**
+ * Describes the message tailrace.v1.UpdateStreamResponse.
+ * Use `create(UpdateStreamResponseSchema)` to create a new message.
+ */
+export const UpdateStreamResponseSchema: GenMessage<UpdateStreamResponse> = /*@__PURE__*/
+  messageDesc(file_tailrace_v1_stream, 5);
+
+/**
  * Asks for one stream.
  *
  * @generated from message tailrace.v1.GetStreamRequest
@@ -219,7 +320,7 @@ export type GetStreamRequest = Message<"tailrace.v1.GetStreamRequest"> & {
  * Use `create(GetStreamRequestSchema)` to create a new message.
  */
 export const GetStreamRequestSchema: GenMessage<GetStreamRequest> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 4);
+  messageDesc(file_tailrace_v1_stream, 6);
 
 /**
  * One stream.
@@ -240,7 +341,7 @@ export type GetStreamResponse = Message<"tailrace.v1.GetStreamResponse"> & {
  * Use `create(GetStreamResponseSchema)` to create a new message.
  */
 export const GetStreamResponseSchema: GenMessage<GetStreamResponse> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 5);
+  messageDesc(file_tailrace_v1_stream, 7);
 
 /**
  * Asks for a page of streams.
@@ -275,7 +376,7 @@ export type ListStreamsRequest = Message<"tailrace.v1.ListStreamsRequest"> & {
  * Use `create(ListStreamsRequestSchema)` to create a new message.
  */
 export const ListStreamsRequestSchema: GenMessage<ListStreamsRequest> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 6);
+  messageDesc(file_tailrace_v1_stream, 8);
 
 /**
  * A page of streams.
@@ -303,7 +404,7 @@ export type ListStreamsResponse = Message<"tailrace.v1.ListStreamsResponse"> & {
  * Use `create(ListStreamsResponseSchema)` to create a new message.
  */
 export const ListStreamsResponseSchema: GenMessage<ListStreamsResponse> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 7);
+  messageDesc(file_tailrace_v1_stream, 9);
 
 /**
  * Asks to delete a stream.
@@ -331,7 +432,7 @@ export type DeleteStreamRequest = Message<"tailrace.v1.DeleteStreamRequest"> & {
  * Use `create(DeleteStreamRequestSchema)` to create a new message.
  */
 export const DeleteStreamRequestSchema: GenMessage<DeleteStreamRequest> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 8);
+  messageDesc(file_tailrace_v1_stream, 10);
 
 /**
  * The stream is gone.
@@ -352,7 +453,7 @@ export type DeleteStreamResponse = Message<"tailrace.v1.DeleteStreamResponse"> &
  * Use `create(DeleteStreamResponseSchema)` to create a new message.
  */
 export const DeleteStreamResponseSchema: GenMessage<DeleteStreamResponse> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 9);
+  messageDesc(file_tailrace_v1_stream, 11);
 
 /**
  * Asks to trim a stream.
@@ -388,7 +489,7 @@ export type TrimStreamRequest = Message<"tailrace.v1.TrimStreamRequest"> & {
  * Use `create(TrimStreamRequestSchema)` to create a new message.
  */
 export const TrimStreamRequestSchema: GenMessage<TrimStreamRequest> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 10);
+  messageDesc(file_tailrace_v1_stream, 12);
 
 /**
  * The stream is trimmed, durably.
@@ -416,7 +517,7 @@ export type TrimStreamResponse = Message<"tailrace.v1.TrimStreamResponse"> & {
  * Use `create(TrimStreamResponseSchema)` to create a new message.
  */
 export const TrimStreamResponseSchema: GenMessage<TrimStreamResponse> = /*@__PURE__*/
-  messageDesc(file_tailrace_v1_stream, 11);
+  messageDesc(file_tailrace_v1_stream, 13);
 
 /**
  * What may be done with a stream.
@@ -477,6 +578,17 @@ export const StreamService: GenService<{
     output: typeof CreateStreamResponseSchema;
   },
   /**
+   * Changes settings of a stream: those that are given, and no others. When it is answered they are durable, and in force
+   * for whatever is appended from then on.
+   *
+   * @generated from rpc tailrace.v1.StreamService.UpdateStream
+   */
+  updateStream: {
+    methodKind: "unary";
+    input: typeof UpdateStreamRequestSchema;
+    output: typeof UpdateStreamResponseSchema;
+  },
+  /**
    * Tells of one stream.
    *
    * @generated from rpc tailrace.v1.StreamService.GetStream
@@ -508,7 +620,7 @@ export const StreamService: GenService<{
   },
   /**
    * Gives readers nothing below an offset any more. Files go by whole segments, never the one that grows, so disk space
-   * comes back in such steps. Reads below get OUT_OF_RANGE with reason BELOW_LOG_START. A tail that is overtaken ends
+   * comes back in such steps. (Retention, a setting, does the same by itself.) Reads below get OUT_OF_RANGE with reason BELOW_LOG_START. A tail that is overtaken ends
    * so too, unless it began at the earliest record: that one gets a gap.
    *
    * @generated from rpc tailrace.v1.StreamService.TrimStream

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tailrace/storage/v1/storage.proto.
  */
 export const file_tailrace_storage_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("CiF0YWlscmFjZS9zdG9yYWdlL3YxL3N0b3JhZ2UucHJvdG8SE3RhaWxyYWNlLnN0b3JhZ2UudjEiKAoHUmVwbGljYRIPCgdkaXNrX2lkGAEgASgMEgwKBGxpZmUYAiABKA0iUQoIU2V0dGluZ3MSDwoHdmVyc2lvbhgBIAEoBBIZChFzZWdtZW50X21heF9ieXRlcxgCIAEoBBIZChFzZWdtZW50X21heF9hZ2VfcxgDIAEoBCK6AgoKQ2hlY2twb2ludBIMCgRuYW1lGAEgASgJEiwKBnZvdGVycxgCIAMoCzIcLnRhaWxyYWNlLnN0b3JhZ2UudjEuUmVwbGljYRIvCghzZXR0aW5ncxgDIAEoCzIdLnRhaWxyYWNlLnN0b3JhZ2UudjEuU2V0dGluZ3MSEQoJbG9nX3N0YXJ0GAQgASgEEjMKC3Rlcm1fc3RhcnRzGAUgAygLMh4udGFpbHJhY2Uuc3RvcmFnZS52MS5UZXJtU3RhcnQSNQoJcHJvZHVjZXJzGAYgAygLMiIudGFpbHJhY2Uuc3RvcmFnZS52MS5Qcm9kdWNlclN0YXRlEg0KBWZlbmNlGAcgASgMEjEKCWNhdGFsb2d1ZRgIIAEoCzIeLnRhaWxyYWNlLnN0b3JhZ2UudjEuQ2F0YWxvZ3VlIigKCVRlcm1TdGFydBIMCgR0ZXJtGAEgASgEEg0KBWluZGV4GAIgASgEIp8BCg1Qcm9kdWNlclN0YXRlEgoKAmlkGAEgASgMEg0KBWVwb2NoGAIgASgNEhAKCHNlcXVlbmNlGAMgASgEEg0KBWluZGV4GAQgASgEEhQKDHN0YXJ0X29mZnNldBgFIAEoBBIUCgxyZWNvcmRfY291bnQYBiABKA0SFgoOYXBwZW5kX3RpbWVfdXMYByABKAQSDgoGZGlnZXN0GAggASgMIlIKCUNhdGFsb2d1ZRISCgpjbHVzdGVyX2lkGAEgASgMEjEKB3N0cmVhbXMYAiADKAsyIC50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUVudHJ5ImMKC1N0cmVhbUVudHJ5EgoKAmlkGAEgASgEEhIKCmNyZWF0ZWRfdXMYAiABKAQSNAoIY3JlYXRpb24YAyABKAsyIi50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUNyZWF0ZWQiPAoMTGVhZGVyQ2hhbmdlEiwKBmxlYWRlchgBIAEoCzIcLnRhaWxyYWNlLnN0b3JhZ2UudjEuUmVwbGljYSI2CgZWb3RlcnMSLAoGdm90ZXJzGAEgAygLMhwudGFpbHJhY2Uuc3RvcmFnZS52MS5SZXBsaWNhIi0KBFRyaW0SEQoJbG9nX3N0YXJ0GAEgASgEEhIKCmJhc2VfaW5kZXgYAiABKAQiFgoFRmVuY2USDQoFdG9rZW4YASABKAwikgEKCk1ldGFDaGFuZ2USPAoOc3RyZWFtX2NyZWF0ZWQYASABKAsyIi50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUNyZWF0ZWRIABI8Cg5zdHJlYW1fZGVsZXRlZBgCIAEoCzIiLnRhaWxyYWNlLnN0b3JhZ2UudjEuU3RyZWFtRGVsZXRlZEgAQggKBmNoYW5nZSJHCg1TdHJlYW1DcmVhdGVkEgwKBG5hbWUYASABKAkSFAoMc3RhcnRfb2Zmc2V0GAIgASgEEhIKCmNoZWNrcG9pbnQYAyABKAwiGwoNU3RyZWFtRGVsZXRlZBIKCgJpZBgBIAEoBGIGcHJvdG8z");
+  fileDesc("CiF0YWlscmFjZS9zdG9yYWdlL3YxL3N0b3JhZ2UucHJvdG8SE3RhaWxyYWNlLnN0b3JhZ2UudjEiKAoHUmVwbGljYRIPCgdkaXNrX2lkGAEgASgMEgwKBGxpZmUYAiABKA0itgEKCFNldHRpbmdzEg8KB3ZlcnNpb24YASABKAQSGQoRc2VnbWVudF9tYXhfYnl0ZXMYAiABKAQSGQoRc2VnbWVudF9tYXhfYWdlX3MYAyABKAQSFwoPcmV0ZW50aW9uX2J5dGVzGAQgASgEEhcKD3JldGVudGlvbl9hZ2VfcxgFIAEoBBIYChByZWNvcmRfbWF4X2J5dGVzGAYgASgEEhcKD2JhdGNoX21heF9ieXRlcxgHIAEoBCK6AgoKQ2hlY2twb2ludBIMCgRuYW1lGAEgASgJEiwKBnZvdGVycxgCIAMoCzIcLnRhaWxyYWNlLnN0b3JhZ2UudjEuUmVwbGljYRIvCghzZXR0aW5ncxgDIAEoCzIdLnRhaWxyYWNlLnN0b3JhZ2UudjEuU2V0dGluZ3MSEQoJbG9nX3N0YXJ0GAQgASgEEjMKC3Rlcm1fc3RhcnRzGAUgAygLMh4udGFpbHJhY2Uuc3RvcmFnZS52MS5UZXJtU3RhcnQSNQoJcHJvZHVjZXJzGAYgAygLMiIudGFpbHJhY2Uuc3RvcmFnZS52MS5Qcm9kdWNlclN0YXRlEg0KBWZlbmNlGAcgASgMEjEKCWNhdGFsb2d1ZRgIIAEoCzIeLnRhaWxyYWNlLnN0b3JhZ2UudjEuQ2F0YWxvZ3VlIigKCVRlcm1TdGFydBIMCgR0ZXJtGAEgASgEEg0KBWluZGV4GAIgASgEIp8BCg1Qcm9kdWNlclN0YXRlEgoKAmlkGAEgASgMEg0KBWVwb2NoGAIgASgNEhAKCHNlcXVlbmNlGAMgASgEEg0KBWluZGV4GAQgASgEEhQKDHN0YXJ0X29mZnNldBgFIAEoBBIUCgxyZWNvcmRfY291bnQYBiABKA0SFgoOYXBwZW5kX3RpbWVfdXMYByABKAQSDgoGZGlnZXN0GAggASgMIlIKCUNhdGFsb2d1ZRISCgpjbHVzdGVyX2lkGAEgASgMEjEKB3N0cmVhbXMYAiADKAsyIC50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUVudHJ5ImMKC1N0cmVhbUVudHJ5EgoKAmlkGAEgASgEEhIKCmNyZWF0ZWRfdXMYAiABKAQSNAoIY3JlYXRpb24YAyABKAsyIi50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUNyZWF0ZWQiPAoMTGVhZGVyQ2hhbmdlEiwKBmxlYWRlchgBIAEoCzIcLnRhaWxyYWNlLnN0b3JhZ2UudjEuUmVwbGljYSI2CgZWb3RlcnMSLAoGdm90ZXJzGAEgAygLMhwudGFpbHJhY2Uuc3RvcmFnZS52MS5SZXBsaWNhIi0KBFRyaW0SEQoJbG9nX3N0YXJ0GAEgASgEEhIKCmJhc2VfaW5kZXgYAiABKAQiFgoFRmVuY2USDQoFdG9rZW4YASABKAwikgEKCk1ldGFDaGFuZ2USPAoOc3RyZWFtX2NyZWF0ZWQYASABKAsyIi50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUNyZWF0ZWRIABI8Cg5zdHJlYW1fZGVsZXRlZBgCIAEoCzIiLnRhaWxyYWNlLnN0b3JhZ2UudjEuU3RyZWFtRGVsZXRlZEgAQggKBmNoYW5nZSJHCg1TdHJlYW1DcmVhdGVkEgwKBG5hbWUYASABKAkSFAoMc3RhcnRfb2Zmc2V0GAIgASgEEhIKCmNoZWNrcG9pbnQYAyABKAwiGwoNU3RyZWFtRGVsZXRlZBIKCgJpZBgBIAEoBGIGcHJvdG8z");
 
 /**
  * A copy of a stream's log on one disk. Another disk, or another life on it, is another replica.
@@ -44,7 +44,8 @@ export const ReplicaSchema: GenMessage<Replica> = /*@__PURE__*/
   messageDesc(file_tailrace_storage_v1_storage, 0);
 
 /**
- * Settings of a stream, every field filled.
+ * Settings of a stream: all of them, in checkpoints and as the payload of a settings batch. From that batch on they are in
+ * force, if their version is higher than the one in force.
  *
  * @generated from message tailrace.storage.v1.Settings
  */
@@ -69,6 +70,34 @@ export type Settings = Message<"tailrace.storage.v1.Settings"> & {
    * @generated from field: uint64 segment_max_age_s = 3;
    */
   segmentMaxAgeS: bigint;
+
+  /**
+   * The oldest segments go while those that stay have this many bytes; 0: they stay.
+   *
+   * @generated from field: uint64 retention_bytes = 4;
+   */
+  retentionBytes: bigint;
+
+  /**
+   * A segment goes when its newest record is older than this, seconds of append time; 0: it stays.
+   *
+   * @generated from field: uint64 retention_age_s = 5;
+   */
+  retentionAgeS: bigint;
+
+  /**
+   * Largest record; 0: as large as the node takes.
+   *
+   * @generated from field: uint64 record_max_bytes = 6;
+   */
+  recordMaxBytes: bigint;
+
+  /**
+   * Largest payload of a batch; 0: as large as the node takes.
+   *
+   * @generated from field: uint64 batch_max_bytes = 7;
+   */
+  batchMaxBytes: bigint;
 };
 
 /**

@@ -1,0 +1,102 @@
+/**
+ * Changes of a stream: trims and settings. One at a time, in the order of the calls, so that each sees what the one before
+ * it left.
+ * @module
+ */
+import { NoRoomError } from "../base/disk-errors.ts";
+import { TailraceError } from "../base/errors.ts";
+import type { StreamSettings } from "../base/stream-settings.ts";
+import type { LogDoor } from "../replica/log-door.ts";
+import { explainNoRoom, settingsChanged, systemStream, trimPastEnd } from "./refusals.ts";
+import { fillSettings, sameSettings } from "./settings.ts";
+import type { StreamLog } from "./stream-log.ts";
+import type { StreamChange } from "./stream-state.ts";
+
+export class StreamChanges {
+  readonly #log: StreamLog;
+  #last: Promise<unknown> | undefined;
+
+  constructor(log: StreamLog) {
+    this.#log = log;
+  }
+
+  /** Gives readers nothing below `offset`; resolves with log start when the files are gone, too. */
+  trim(offset: number): Promise<number> {
+    return this.#inTurn("trimmed", () => this.#trim(offset));
+  }
+
+  /** Changes the settings that are given. */
+  update(given: Partial<StreamSettings>, expectedVersion: number | undefined): Promise<void> {
+    return this.#inTurn("changed", () => this.#update(given, expectedVersion));
+  }
+
+  async #inTurn<T>(verb: string, change: () => Promise<T>): Promise<T> {
+    const { name, isSystem } = this.#log;
+    if (isSystem) throw systemStream(name, "name", verb);
+    const changed = (this.#last ?? Promise.resolve()).then(async () => {
+      await this.#log.ready();
+      return change();
+    });
+    const last = changed.catch(() => {});
+    this.#last = last;
+    try {
+      return await changed;
+    } finally {
+      // An idle stream keeps nothing.
+      if (this.#last === last) this.#last = undefined;
+    }
+  }
+
+  async #update(given: Partial<StreamSettings>, expectedVersion: number | undefined): Promise<void> {
+    const log = this.#log;
+    const { name } = log;
+    const now = log.state.part.settings;
+    if (expectedVersion !== undefined && expectedVersion !== now.version) {
+      throw settingsChanged(name, expectedVersion, now);
+    }
+    const settings = fillSettings(given, now, log.home.limits);
+    if (sameSettings(settings, now)) return;
+    const what = `Cannot change the settings of stream "${name}"`;
+    try {
+      await log.make();
+    } catch (error) {
+      throw explainNoRoom(error, what, { stream: name });
+    }
+    await this.#append(log.opened(), { kind: "settings", settings: { ...settings, version: now.version + 1 } }, what);
+  }
+
+  async #trim(offset: number): Promise<number> {
+    const log = this.#log;
+    const { name, logStart: before, highWatermark, door } = log;
+    if (offset > highWatermark) throw trimPastEnd(name, offset, { logStart: before, nextOffset: highWatermark });
+    if (door === undefined) return before;
+    const logStart = Math.max(offset, before);
+    const baseIndex = await log.unlessDeleted(door.baseIndexFor(logStart));
+    if (logStart === before && baseIndex <= door.baseIndex) return before;
+    const trim = { logStart, baseIndex: Math.max(baseIndex, door.baseIndex) };
+    await this.#append(door, { kind: "trim", trim }, `Cannot trim stream "${name}"`);
+    log.watchers.wake();
+    if (baseIndex > door.baseIndex) await this.#dropBefore(door, baseIndex);
+    return log.logStart;
+  }
+
+  async #append(door: LogDoor, change: StreamChange, what: string): Promise<void> {
+    const log = this.#log;
+    try {
+      await log.state.append(door, change);
+    } catch (error) {
+      if (log.isDeleted) throw log.gone();
+      throw explainNoRoom(error, what, { stream: log.name });
+    }
+  }
+
+  /** Trimmed it is, whatever becomes of the files: those that stay go with the next trim, or after the next start. */
+  async #dropBefore(door: LogDoor, baseIndex: number): Promise<void> {
+    try {
+      await door.dropBefore(baseIndex);
+    } catch (error) {
+      const isLater = error instanceof NoRoomError || error instanceof TailraceError;
+      if (!isLater && !this.#log.isDeleted && !this.#log.home.isStopped) throw error;
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The log of one stream between its creation and its end, and what the stream is told of it.
+ * - A stream is in the catalogue before its log is made: its first append makes it, in one write with that append.
+ *   Until then it is empty. Want of room may refuse the making again and again; the stream stays what it is.
+ * - An idle stream has no timer, no listener and no buffer.
+ * Elsewhere: reading and appending (`log-stream.ts`), changing the stream (`stream-changes.ts`).
+ * @module
+ */
+
+import type { TailraceError } from "../base/errors.ts";
+import type { Limits } from "../base/limits.ts";
+import { isSystemName } from "../base/stream-name.ts";
+import type { LogDoor, LogDoors, LogOwner, StreamPart } from "../replica/log-door.ts";
+import type { StoredStream } from "../wire/catalogue.ts";
+import { nodeStops, streamNotFound, streamReplaced } from "./refusals.ts";
+import { StreamState } from "./stream-state.ts";
+import { Watchers } from "./watchers.ts";
+
+/** What all streams of a node share. */
+export interface StreamHome {
+  readonly logs: LogDoors;
+  readonly limits: Limits;
+  /** The stream that has a name now. */
+  readonly idOf: (name: string) => number | undefined;
+  /** True once the node stops: nothing is taken or given any more. */
+  isStopped: boolean;
+}
+
+export class StreamLog implements LogOwner {
+  readonly stored: StoredStream;
+  readonly home: StreamHome;
+  readonly state: StreamState;
+  readonly watchers = new Watchers();
+  #door: LogDoor | undefined;
+  #made: Promise<void> | undefined;
+  #life: "normal" | "deleting" | "deleted" = "normal";
+
+  constructor(stored: StoredStream, part: StreamPart, home: StreamHome) {
+    this.stored = stored;
+    this.state = new StreamState(part, home.limits);
+    this.home = home;
+  }
+
+  get name(): string {
+    return this.state.part.name;
+  }
+
+  get isSystem(): boolean {
+    return isSystemName(this.name);
+  }
+
+  /** First offset that readers are given. */
+  get logStart(): number {
+    return this.state.part.logStart;
+  }
+
+  /** First offset not yet committed. */
+  get highWatermark(): number {
+    return this.#door?.commit.offset ?? this.stored.creation.startOffset;
+  }
+
+  /** The log, if it is there or on its way. */
+  get door(): LogDoor | undefined {
+    return this.#door;
+  }
+
+  get isDeleted(): boolean {
+    return this.#life === "deleted";
+  }
+
+  get isDeleting(): boolean {
+    return this.#life === "deleting";
+  }
+
+  restored(part: StreamPart): void {
+    this.state.restore(part);
+  }
+
+  checkpointPart(index: number): StreamPart {
+    return this.state.asOf(index);
+  }
+
+  /** Takes the log that is there. */
+  attach(door: LogDoor): void {
+    this.#door = door;
+    this.watchers.attach(door);
+  }
+
+  /** The log, which is made if it is not there: what is appended to it goes with its making. */
+  opened(): LogDoor {
+    return this.#door ?? this.#create();
+  }
+
+  /** Makes the log if it is not there; resolves when that is durable. @throws {NoRoomError} It may be tried again. */
+  async make(): Promise<void> {
+    this.opened();
+    await this.#made;
+  }
+
+  /** Its deletion is on its way, or came to nothing. */
+  markDeleting(isDeleting: boolean): void {
+    this.#life = isDeleting ? "deleting" : "normal";
+  }
+
+  /** It is deleted: tells those who wait, then lets its log go. */
+  async end(): Promise<void> {
+    this.#life = "deleted";
+    this.watchers.wake();
+    this.watchers.detach();
+    // A log that is still being made goes once it is there.
+    await this.#made?.catch(() => {});
+    if (this.#door !== undefined) await this.home.logs.remove(this.stored.id);
+  }
+
+  /** After a start nobody knows where a log begins that was trimmed: it is read when it is first asked for. */
+  async ready(): Promise<void> {
+    this.checkServed();
+    const ready = this.#door?.ready();
+    if (ready === undefined) return;
+    await this.unlessDeleted(ready);
+    this.checkServed();
+  }
+
+  /** The outcome of `work`; what fails because the stream was deleted meanwhile says so. */
+  async unlessDeleted<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw this.isDeleted ? this.gone() : error;
+    }
+  }
+
+  /** @throws {TailraceError} It was deleted, or the node stops. */
+  checkServed(): void {
+    if (this.isDeleted) throw this.gone();
+    if (this.home.isStopped) throw nodeStops();
+  }
+
+  /** What is said of a stream that was deleted. */
+  gone(): TailraceError {
+    const id = this.home.idOf(this.name);
+    if (id !== undefined) return streamReplaced(this.name, this.stored.id, id);
+    const why = `it was deleted (its id was ${this.stored.id})`;
+    return streamNotFound(this.name, why, { fate: "nothing_written" });
+  }
+
+  #create(): LogDoor {
+    const { creation, createdMicros, id } = this.stored;
+    const log = { group: id, creation, appendTimeMicros: createdMicros };
+    const { door, made } = this.home.logs.create(log, this);
+    this.attach(door);
+    this.#made = made;
+    made.then(
+      () => {
+        this.#made = undefined;
+      },
+      () => {
+        this.watchers.detach();
+        this.#door = undefined;
+        this.#made = undefined;
+      },
+    );
+    return door;
+  }
+}

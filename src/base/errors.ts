@@ -82,6 +82,8 @@ export class TailraceError extends Error {
   override readonly name = "TailraceError";
   readonly code: ErrorCode;
   readonly reason: Reason;
+  /** The cause alone, as the message has it. */
+  readonly why: string;
   readonly todo: string;
   readonly facts: ErrorFacts;
 
@@ -89,6 +91,7 @@ export class TailraceError extends Error {
     super(`${words.what}: ${words.why}`);
     this.code = codes[reason];
     this.reason = reason;
+    this.why = words.why;
     this.todo = words.todo;
     this.facts = facts;
   }

@@ -13,6 +13,7 @@ import { savePromised } from "./log-promises.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import { Rounds } from "./rounds.ts";
+import { isDamage } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
 import type {
@@ -232,11 +233,17 @@ export class JournaledLog implements GroupLog {
       const changesBegun = this.#changesBegun;
       try {
         const found = await read();
+        if (this.#rounds.ended) throw this.#rounds.ended;
         if (changesBegun === this.#changesBegun) return found;
       } catch (error) {
         // So is a reader of a folder that is closing.
         const refusal = this.#rounds.ended ?? this.#context.refusal(true);
-        if (refusal || changesBegun === this.#changesBegun) throw refusal ?? error;
+        if (refusal) throw refusal;
+        if (changesBegun === this.#changesBegun) {
+          // Nothing more is appended behind it.
+          if (isDamage(error)) this.state.damage ??= error.why;
+          throw error;
+        }
       }
       // The log was changed under the reading, which may have met both what was and what is: it is done again.
     }

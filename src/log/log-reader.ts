@@ -5,11 +5,12 @@
  */
 import { assert, present } from "../base/assert.ts";
 import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
+import type { TailraceError } from "../base/errors.ts";
 import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
 import type { LogState } from "./log-state.ts";
 import { readRing } from "./ring-reader.ts";
-import { damagedAt } from "./segment.ts";
+import { damagedAt, isDamage, missingIn } from "./segment.ts";
 import type { Segments, Wanted } from "./segments.ts";
 import type { TailEntry } from "./tail.ts";
 import type { LogReadRequest } from "./types.ts";
@@ -29,18 +30,21 @@ export class LogReader {
     this.#context = context;
   }
 
-  /** Reads whole batches in order. */
+  /** Reads whole batches in order, up to what is damaged. @throws {TailraceError} `damaged`: the first one is. */
   async read(request: LogReadRequest): Promise<StoredBatch[]> {
     const batches: StoredBatch[] = [];
     const belowIndex = Math.min(request.belowIndex, this.#log.durable.index);
     let wanted = wantedFrom(request.from);
     let bytes = 0;
     while (bytes < request.maxBytes) {
-      const more = await this.#step(wanted, { belowIndex, maxBytes: request.maxBytes - bytes });
+      const limit = { belowIndex, maxBytes: request.maxBytes - bytes };
+      const more = await this.#inOrder(wanted, limit).catch((error: unknown) => {
+        if (batches.length === 0 || !isDamage(error)) throw error;
+        return [];
+      });
       // A soft limit: only the first batch may pass it.
       const last = more.at(-1);
       if (!last) break;
-      this.#checkOrder(wanted, more);
       for (const batch of more) {
         if (batches.length > 0 && bytes + batchBytes(batch) > request.maxBytes) return batches;
         batches.push(batch);
@@ -60,7 +64,12 @@ export class LogReader {
     };
     const limit = { belowIndex: Math.min(belowIndex, this.#log.durable.index), maxBytes: 1 };
     const [found] = await this.#step(wanted, limit);
-    if (found) return { index: found.index, offset: found.baseOffset };
+    if (found) {
+      // A file that is gone before it would have held an earlier one.
+      const { index } = found;
+      if (index > this.#log.base.index) await this.read({ from: { index: index - 1 }, belowIndex: index, maxBytes: 1 });
+      return { index, offset: found.baseOffset };
+    }
     return { index: this.#log.commit.index, offset: this.#log.commit.offset };
   }
 
@@ -92,7 +101,7 @@ export class LogReader {
       }
       const headers = await this.#segments.headers(from, durable.index);
       const first = headers[0]?.index;
-      if (first !== from) throw damagedAt(`the file that holds batch ${from}`, 0, this.#log.group);
+      if (first !== from) throw this.#missing(`batch ${from}`);
       return headers;
     }
   }
@@ -118,6 +127,13 @@ export class LogReader {
       at += entry.bytes;
       return header;
     });
+  }
+
+  /** Some batches from the first one wanted on, none passed over. @throws {TailraceError} `damaged`: one is missing. */
+  async #inOrder(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
+    const batches = await this.#step(wanted, limit);
+    if (batches.length > 0) this.#checkOrder(wanted, batches);
+    return batches;
   }
 
   /** Some batches from the first one wanted on; none: there is none. */
@@ -176,13 +192,21 @@ export class LogReader {
 
   /** A file that is gone, or another log's, is not to be read over. */
   #checkOrder(wanted: Wanted, batches: readonly StoredBatch[]): void {
-    const { base, group } = this.#log;
+    const { base } = this.#log;
     const first = batches[0]?.index ?? 0;
+    // Offsets are dense: none is left out before the first batch.
+    if (wanted.key === "baseOffset" && (batches[0]?.baseOffset ?? 0) > Math.max(wanted.value, base.offset)) {
+      throw this.#missing(`offset ${wanted.value}`);
+    }
     let next = wanted.key === "index" ? Math.max(wanted.value, base.index) : first;
     for (const { index } of batches) {
-      if (index !== next) throw damagedAt(`the file that holds batch ${next}`, 0, group);
+      if (index !== next) throw this.#missing(`batch ${next}`);
       next += 1;
     }
+  }
+
+  #missing(what: string): TailraceError {
+    return missingIn(this.#segments.folder, what, this.#log.group);
   }
 
   #firstInTail(wanted: Wanted): number {

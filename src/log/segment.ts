@@ -86,58 +86,64 @@ export class Segment {
   }
 
   /**
-   * Reads batches from the first one on that `wanted` accepts, in order.
+   * Reads batches from the first one on that `wanted` accepts, in order, up to what is damaged.
    * @param from Where to look it up: all batches before it have a smaller `key` than `value`.
-   * @throws {TailraceError} `damaged`: what stands there is no whole batch of this log.
+   * @throws {TailraceError} `damaged`: where the first one should stand is no whole batch of this log.
    */
   async read(
     from: { key: IndexKey; value: number },
     wanted: (header: BatchHeader) => boolean,
     limit: { belowIndex: number; maxBytes: number },
   ): Promise<StoredBatch[]> {
-    const index = await this.index();
-    let position = index.positionBelow(from.key, from.value);
+    const position = (await this.index()).positionBelow(from.key, from.value);
     const batches: StoredBatch[] = [];
+    try {
+      await this.#withFile((file) => this.#readInto(batches, file, position, { ...limit, wanted }));
+    } catch (error) {
+      if (batches.length === 0 || !isDamage(error)) throw error;
+    }
+    return batches;
+  }
+
+  async #readInto(
+    batches: StoredBatch[],
+    file: DiskFile,
+    from: number,
+    limit: { belowIndex: number; maxBytes: number; wanted: (header: BatchHeader) => boolean },
+  ): Promise<void> {
+    let position = from;
     let bytes = 0;
-    return await this.#withFile(async (file) => {
-      while (position < this.#sizeBytes) {
-        const chunk = await this.#chunk(
-          file,
-          position,
-          Math.min(limit.maxBytes - bytes, scanBytes * 4) + 2 * indexFile.interval,
-        );
-        let at = 0;
-        while (at < chunk.length) {
-          const rest = chunk.subarray(at);
-          const header = this.#headerIn(rest, position + at);
-          if (!header) break;
-          if (header.index >= limit.belowIndex) return batches;
-          const length = batchBytes(header);
-          const take = batches.length > 0 || wanted(header);
-          if (take && batches.length > 0 && bytes + length > limit.maxBytes) return batches;
-          if (take) {
-            if (rest.length < length) break;
-            const batch = readBatch(rest, this.group, this.#context.hash) ?? this.#damaged(position + at);
-            batches.push(batch);
-            bytes += length;
-            if (bytes >= limit.maxBytes) return batches;
-          }
-          at += length;
+    while (position < this.#sizeBytes) {
+      const wantedBytes = Math.min(limit.maxBytes - bytes, scanBytes * 4) + 2 * indexFile.interval;
+      const chunk = await this.#chunk(file, position, wantedBytes);
+      let at = 0;
+      while (at < chunk.length) {
+        const rest = chunk.subarray(at);
+        const header = this.#headerIn(rest, position + at);
+        if (!header) break;
+        if (header.index >= limit.belowIndex) return;
+        const length = batchBytes(header);
+        const take = batches.length > 0 || limit.wanted(header);
+        if (take && batches.length > 0 && bytes + length > limit.maxBytes) return;
+        if (take) {
+          if (rest.length < length) break;
+          batches.push(readBatch(rest, this.group, this.#context.hash) ?? this.#damaged(position + at));
+          bytes += length;
+          if (bytes >= limit.maxBytes) return;
         }
-        position += at;
-        // A chunk that held not even one whole batch was too short for it: take all of that batch.
-        if (at === 0) {
-          const header = this.#headerIn(chunk, position) ?? this.#damaged(position);
-          const whole = await this.#chunk(file, position, batchBytes(header));
-          if (batches.length > 0 && bytes + whole.length > limit.maxBytes) return batches;
-          batches.push(readBatch(whole, this.group, this.#context.hash) ?? this.#damaged(position));
-          bytes += whole.length;
-          if (bytes >= limit.maxBytes) return batches;
-          position += whole.length;
-        }
+        at += length;
       }
-      return batches;
-    });
+      position += at;
+      if (at > 0) continue;
+      // A chunk that held not even one whole batch was too short for it: take all of that batch.
+      const header = this.#headerIn(chunk, position) ?? this.#damaged(position);
+      const whole = await this.#chunk(file, position, batchBytes(header));
+      if (batches.length > 0 && bytes + whole.length > limit.maxBytes) return;
+      batches.push(readBatch(whole, this.group, this.#context.hash) ?? this.#damaged(position));
+      bytes += whole.length;
+      if (bytes >= limit.maxBytes) return;
+      position += whole.length;
+    }
   }
 
   /** Headers of some batches from `index` on, of those below `belowIndex`; payloads are not looked at. */
@@ -251,7 +257,10 @@ export class Segment {
     return rebuilt;
   }
 
-  /** Adds what the store has from the last entry on; false: there is no such batch as the last entry says. */
+  /**
+   * Adds what the store has from the last entry on, up to what is damaged: who reads on from there finds that.
+   * False: there is no such batch as the last entry says.
+   */
   async #scan(index: SegmentIndex): Promise<boolean> {
     const last = index.last();
     let position = last?.position ?? 0;
@@ -269,16 +278,12 @@ export class Segment {
               header.baseOffset === last.baseOffset &&
               header.appendTimeMicros === last.appendTimeMicros;
           }
-          if (!fits) return;
-          if (!header) this.#damaged(here);
-          else {
-            const { baseOffset, appendTimeMicros } = header;
-            index.add({ baseOffset, index: header.index, appendTimeMicros, position: here });
-            at += batchBytes(header);
-          }
+          if (!fits || !header) return;
+          const { baseOffset, appendTimeMicros } = header;
+          index.add({ baseOffset, index: header.index, appendTimeMicros, position: here });
+          at += batchBytes(header);
         }
-        // The segment ends with a whole batch: what is left of it here is none.
-        if (at === 0) this.#damaged(position);
+        if (at === 0) return;
         position += at;
       }
     });
@@ -306,11 +311,23 @@ export class Segment {
   }
 }
 
+/** Whether an error says that stored bytes are damaged. */
+export function isDamage(error: unknown): error is TailraceError {
+  return error instanceof TailraceError && error.reason === "damaged";
+}
+
 /** The error that keeps damaged bytes from everybody. */
 export function damagedAt(path: string, position: number, group: number): TailraceError {
-  return new TailraceError("damaged", {
-    what: `Cannot read the log of stream ${group}`,
-    why: `${path} is damaged at byte ${position}`,
-    todo: "Restore the file from a copy, or run tailrace repair on the stopped node's data folder",
-  });
+  return unreadable(group, `${path} is damaged at byte ${position}`);
+}
+
+/** The error that says that nothing is where something was: a file is gone, or another's stands there. */
+export function missingIn(folder: string, what: string, group: number): TailraceError {
+  return unreadable(group, `${folder} has no file with ${what}`);
+}
+
+function unreadable(group: number, why: string): TailraceError {
+  const what = `Cannot read the log of stream ${group}`;
+  const todo = "Restore the file from a copy, or run tailrace repair on the stopped node's data folder";
+  return new TailraceError("damaged", { what, why, todo });
 }

@@ -6,7 +6,7 @@
  */
 import { present } from "../base/assert.ts";
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
-import { Segment, type SegmentContext } from "./segment.ts";
+import { isDamage, Segment, type SegmentContext } from "./segment.ts";
 import type { IndexKey } from "./segment-index.ts";
 
 /** What to look for: the first batch that is `wanted`; all before it have a smaller `key` than `value`. */
@@ -149,9 +149,19 @@ async function lastBelow(segments: readonly Segment[], from: Pick<Wanted, "key" 
   while (low < high) {
     const middle = (low + high) >>> 1;
     const segment = present(segments[middle], "a segment that was counted is gone");
-    const key = from.key === "index" ? segment.firstIndex : (await segment.first())[from.key];
+    const key = from.key === "index" ? segment.firstIndex : await firstKey(segment, from.key);
     if (key < from.value) low = middle + 1;
     else high = middle;
   }
   return Math.max(low - 1, 0);
+}
+
+/** Of one that can't be read it is as if it came later: who reads on from the one before meets it in its place. */
+async function firstKey(segment: Segment, key: "baseOffset" | "appendTimeMicros"): Promise<number> {
+  try {
+    return (await segment.first())[key];
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return Number.POSITIVE_INFINITY;
+  }
 }

@@ -4,7 +4,9 @@
  * (`stream-log.ts`), which streams there are (`streams.ts`).
  * @module
  */
+
 import { BatchKind } from "../base/batch.ts";
+import { TailraceError } from "../base/errors.ts";
 import { checkRecords } from "../base/records.ts";
 import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogPosition } from "../replica/log-door.ts";
@@ -135,7 +137,8 @@ export class LogStream implements Stream {
       } catch (error) {
         // Trimmed meanwhile: it is another description now.
         if (this.logStart > logStart) return await this.describe();
-        throw error;
+        // A damaged stream is described as far as it can be.
+        if (!(error instanceof TailraceError && error.reason === "damaged")) throw error;
       }
     }
     return {

@@ -113,7 +113,9 @@ async function checkReads(log: GroupLog, batches: readonly StoredBatch[], picks:
 }
 
 describe("reading a log", () => {
-  test("gives what looking at each batch gives: by index, offset and time, with any limits, before and after a start", async () => {
+  test("gives what looking at each batch gives: by index, offset and time, with any limits, before and after a start", {
+    timeout: 60_000,
+  }, async () => {
     const picks = fc.array(fc.nat({ max: 1000 }), { minLength: 8, maxLength: 8 });
     await fc.assert(
       fc.asyncProperty(appends, picks, fc.nat(), async (drawn, numbers, seed) => {

@@ -34,10 +34,12 @@ const ringSettings: LogOptions = {
   markDelayMs: 1e9,
 };
 
+/** What of all that was not synced is on the disk. */
+export type Survival = NonNullable<DiskScript["survives"]>;
 /** Nothing that was not synced is on the disk. */
-export const nothingSurvives: DiskScript["survives"] = { sector: () => false, size: () => false, name: () => false };
+export const nothingSurvives: Survival = { sector: () => false, size: () => false, name: () => false };
 /** All that was written is on the disk, synced or not. */
-export const allSurvives: DiskScript["survives"] = { sector: () => true, size: () => true, name: () => true };
+export const allSurvives: Survival = { sector: () => true, size: () => true, name: () => true };
 
 /** One process that has the folder open. */
 export interface Life {
@@ -98,7 +100,7 @@ export class Machine {
   }
 
   /** The power goes. `survives`: what of all that was not synced is on the disk; otherwise that is drawn. */
-  powerCut(survives?: DiskScript["survives"]): void {
+  powerCut(survives?: Survival): void {
     const { script } = this.disk;
     this.disk.script = survives ? { survives } : {};
     this.disk.powerCut();
@@ -179,11 +181,19 @@ export function watch(promise: Promise<unknown>): { readonly outcome: "waits" | 
   return watched;
 }
 
-/** One execution: its steps on a machine of its own. */
-export function execution(name: string, steps: (machine: Machine) => Promise<void>, settings: LogOptions = {}): void {
+/** One execution: its steps on a machine of its own, for each of `variants` another. */
+export function execution<V = undefined>(
+  name: string,
+  steps: (machine: Machine, variant: V) => Promise<void>,
+  { settings = {}, variants }: { settings?: LogOptions; variants?: readonly V[] } = {},
+): void {
   test(name, { timeout: 60_000 }, async () => {
-    const machine = new Machine(1, settings);
-    await passTime(machine.timeline, steps(machine));
+    for (const variant of variants ?? [undefined as V]) {
+      const machine = new Machine(1, settings);
+      await passTime(machine.timeline, steps(machine, variant)).catch((error: Error) => {
+        throw variants ? new Error(`with ${variant}: ${error.message}`, { cause: error }) : error;
+      });
+    }
   });
 }
 

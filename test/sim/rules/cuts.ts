@@ -6,7 +6,6 @@ export const cutRules: readonly Rule[] = [
     undone: "a cut with its `cut done` is not done again",
     patch: [
       {
-        file: "log/journal-replay.ts",
         find: "group.state = { ...group.state, openCut: undefined };\n        return;",
         replace: "return;",
       },
@@ -17,11 +16,9 @@ export const cutRules: readonly Rule[] = [
     undone: "no flush before `cut done`",
     patch: [
       {
-        file: "log/flush.ts",
         find: "if (this.#log.openCut) await finishCut({ state: this.#log, segments: this.#segments, context: this.#context });",
         replace: "",
       },
-      { file: "log/flush.ts", find: 'import { finishCut } from "./log-changes.ts";\n', replace: "" },
     ],
     execution: "journal-why 1: nothing is written to segments before cut done is synced",
   },
@@ -29,7 +26,6 @@ export const cutRules: readonly Rule[] = [
     undone: "a cut without `cut done` is redone",
     patch: [
       {
-        file: "log/recovery.ts",
         find: "if (state.openCut) await cutFiles(disk, folder, state.openCut);",
         replace: "",
       },
@@ -40,7 +36,6 @@ export const cutRules: readonly Rule[] = [
     undone: "the journal's last frame is written again before recovery acts on it",
     patch: [
       {
-        file: "log/ring-scan.ts",
         find: "  await file.write([bytes], lastPosition);\n",
         replace: "",
       },
@@ -51,7 +46,6 @@ export const cutRules: readonly Rule[] = [
     undone: "cuts shorten files, and do not zero them",
     patch: [
       {
-        file: "log/segment-cut.ts",
         find: "  if ((await file.size()) > place.position) await file.truncate(place.position);\n",
         replace: `  const rest = new Uint8Array(Math.max((await file.size()) - place.position, 0));
   await file.read(rest, place.position);
@@ -59,7 +53,6 @@ export const cutRules: readonly Rule[] = [
 `,
       },
       {
-        file: "log/segment-recovery.ts",
         find: "        if (sizeBytes > read.position) await file.truncate(read.position);\n",
         replace: `        const rest = new Uint8Array(sizeBytes - read.position);
         await file.read(rest, read.position);
@@ -72,9 +65,8 @@ export const cutRules: readonly Rule[] = [
   {
     undone: "recovery ends with a frame that says where logs end, and which cuts are done",
     patch: [
-      { file: "log/data-folder.ts", find: "      if (found.moved) {\n", replace: "      if (frame.records < 0) {\n" },
+      { find: "      if (found.moved) {\n", replace: "      if (frame.records < 0) {\n" },
       {
-        file: "log/data-folder.ts",
         find: "      if (state.openCut) frame.add(RecordKind.cutDone, state.group, state.logNumber, 0);\n",
         replace: "",
       },
@@ -85,12 +77,10 @@ export const cutRules: readonly Rule[] = [
     undone: "a cut waits for what is on its way",
     patch: [
       {
-        file: "log/group-log.ts",
-        find: "        while (this.#isUnderWay) await this.#nothingUnderWay();\n        this.#changesBegun += 1;",
+        find: "        await this.#rounds.nothingUnderWay();\n        this.#changesBegun += 1;",
         replace: "        this.#changesBegun += 1;",
       },
       {
-        file: "log/flush.ts",
         find: "    assert(!this.isBusy && !this.#held,",
         replace: "    assert(true,",
       },

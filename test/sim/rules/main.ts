@@ -7,7 +7,9 @@ import { tryWithout } from "./undo.ts";
 
 const [, , part = "", verbose] = process.argv;
 for (const rule of rules.filter(({ undone }) => undone.includes(part))) {
-  const { execution, seed, output } = await tryWithout(rule);
+  const outcome = await tryWithout(rule).catch((error: Error) => console.log(error.message));
+  if (!outcome) continue;
+  const { execution, seed, output } = outcome;
   const random =
     rule.seeds === undefined
       ? ""

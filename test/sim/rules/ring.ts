@@ -6,7 +6,6 @@ export const ringRules: readonly Rule[] = [
     undone: "a file begins with a snapshot",
     patch: [
       {
-        file: "log/journal.ts",
         find: "    const frame = this.#snapshot(FrameKind.snapshot);\n",
         replace:
           "    const frame = this.#finish(new FrameBuilder(new Uint8Array(frameHeader.border)), FrameKind.frame);\n",
@@ -18,7 +17,6 @@ export const ringRules: readonly Rule[] = [
     undone: "a snapshot has what only the journal knows: a group that was made",
     patch: [
       {
-        file: "log/data-folder.ts",
         find: "      if (!isMade(state)) continue;\n",
         replace: "      if (!isPlaced(state)) continue;\n",
       },
@@ -29,12 +27,10 @@ export const ringRules: readonly Rule[] = [
     undone: "a file is used again only when `freed` is synced",
     patch: [
       {
-        file: "log/journal.ts",
         find: "    this.#freed = next.firstFrame - 1;\n",
         replace: "    this.#freed = next.firstFrame - 1;\n    this.#ring.release(this.#freed);\n",
       },
       {
-        file: "log/journal.ts",
         find: "      if (this.oldestSlot === slot) this.free(slot);\n",
         replace:
           "      if (this.oldestSlot === slot) this.free(slot);\n      if (this.#ring.freeFile) return this.#ring.freeFile;\n",
@@ -46,7 +42,6 @@ export const ringRules: readonly Rule[] = [
     undone: "a tail is carried whole",
     patch: [
       {
-        file: "log/carrier.ts",
         find: "      const entry = tail.entry(index);\n      // What came",
         replace:
           "      const entry = tail.entry(index);\n      if (this.#journal.slotOf(entry.ringPosition) !== this.#slot) break;\n      // What came",
@@ -56,14 +51,13 @@ export const ringRules: readonly Rule[] = [
   },
   {
     undone: "a file is not written anew while it is read",
-    patch: [{ file: "log/ring.ts", find: "    if (file.readers > 0) {\n", replace: "    if (file.readers < 0) {\n" }],
+    patch: [{ find: "    if (file.readers > 0) {\n", replace: "    if (file.readers < 0) {\n" }],
     execution: "what is still read of a file is waited for",
   },
   {
     undone: "what is journaled is acknowledged, and the next frame written, after the sync",
     patch: [
       {
-        file: "log/ring.ts",
         find: "    this.#context.syncs.journal += 1;\n    await file.file.sync();\n",
         replace: "    this.#context.syncs.journal += 1;\n    file.file.sync().catch(() => {});\n",
       },
@@ -74,7 +68,6 @@ export const ringRules: readonly Rule[] = [
     undone: "the CRC of frames starts from a key that nobody knows",
     patch: [
       {
-        file: "log/folder-id.ts",
         find: "crcKey: viewOf(random.bytes(4)).getUint32(0, true) }",
         replace: "crcKey: 0 }",
       },
@@ -83,16 +76,13 @@ export const ringRules: readonly Rule[] = [
   },
   {
     undone: "a bad frame with a whole one behind it is damage",
-    patch: [
-      { file: "log/ring-scan.ts", find: "    if (beyond) {\n", replace: "    if (beyond && beyond.number < 0) {\n" },
-    ],
+    patch: [{ find: "    if (beyond) {\n", replace: "    if (beyond && beyond.number < 0) {\n" }],
     execution: "journal-why 24: a synced frame that is bad is refused in words",
   },
   {
     undone: "the ring has as many files as its newest frame says",
     patch: [
       {
-        file: "log/ring-scan.ts",
         find: "  if (newest.files > runs.length) {\n",
         replace: "  if (newest.files < 0) {\n",
       },
@@ -103,7 +93,6 @@ export const ringRules: readonly Rule[] = [
     undone: "every frame above `freed` is there",
     patch: [
       {
-        file: "log/ring-scan.ts",
         find: "  if (oldest && oldest.first > newest.freed + 1) {\n",
         replace: "  if (oldest && oldest.first < 0) {\n",
       },
@@ -114,7 +103,6 @@ export const ringRules: readonly Rule[] = [
     undone: "frames carry the disk id",
     patch: [
       {
-        file: "log/frame-reader.ts",
         find: "    if (!sameBytes(header.subarray(frameHeader.diskIdAt, frameHeader.diskIdAt + 16), this.#owner.diskId))\n      return undefined;\n",
         replace: "",
       },
@@ -125,7 +113,6 @@ export const ringRules: readonly Rule[] = [
     undone: "the first frame of a start is synced before anything else is written, after a clean stop too",
     patch: [
       {
-        file: "log/data-folder.ts",
         find: '    await this.#journal.open(new StartRecords(recovered.logs, kind === "recovered"));\n',
         replace:
           '    if (kind !== "clean") await this.#journal.open(new StartRecords(recovered.logs, kind === "recovered"));\n',
@@ -135,7 +122,7 @@ export const ringRules: readonly Rule[] = [
   },
   {
     undone: "at a start nobody else writes to the journal",
-    patch: [{ file: "log/journal.ts", find: "    this.#run(() => opening.catch(() => {}));\n", replace: "" }],
+    patch: [{ find: "    this.#run(() => opening.catch(() => {}));\n", replace: "" }],
     execution: "journal-why 17: a start writes one frame at a time, also while it makes room",
   },
 ];

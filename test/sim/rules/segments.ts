@@ -4,16 +4,13 @@ import type { Rule } from "./rule.ts";
 export const segmentRules: readonly Rule[] = [
   {
     undone: "what recovery keeps above a mark is written again",
-    patch: [
-      { file: "log/segment-recovery.ts", find: "        await rewrite(file, from, read.position);\n", replace: "" },
-    ],
+    patch: [{ find: "        await rewrite(file, from, read.position);\n", replace: "" }],
     execution: "journal-why 3: what recovery keeps above a mark it writes again",
   },
   {
     undone: "recovery syncs the name of a segment that it keeps above the mark",
     patch: [
       {
-        file: "log/segment-recovery.ts",
         find: "  if (current.segment > mark.segment || mark.position === 0) syncs += await syncNames(disk, log, current);\n",
         replace: "",
       },
@@ -24,7 +21,6 @@ export const segmentRules: readonly Rule[] = [
     undone: "what is written is synced through the same handle, before that is closed",
     patch: [
       {
-        file: "log/flush.ts",
         find: "      const synced = await handles.use(path, isNew, async (file) => {\n        await there(file, path).write(taken.parts, taken.position);\n",
         replace:
           "      await handles.use(path, isNew, async (file) => await there(file, path).write(taken.parts, taken.position));\n      await handles.close(path);\n      const synced = await handles.use(path, false, async (file) => {\n",
@@ -36,7 +32,6 @@ export const segmentRules: readonly Rule[] = [
     undone: "what is flushed is acknowledged after the sync",
     patch: [
       {
-        file: "log/flush.ts",
         find: "        counters.syncs.flush += 1;\n        await file?.sync();\n",
         replace: "        counters.syncs.flush += 1;\n        file?.sync().catch(() => {});\n",
       },
@@ -47,7 +42,6 @@ export const segmentRules: readonly Rule[] = [
     undone: "a small batch waits for the large one before it",
     patch: [
       {
-        file: "log/flush.ts",
         find: "    return this.#isStopped || this.#flushes.some(({ direct }) => direct);\n",
         replace: "    return this.#isStopped;\n",
       },
@@ -56,14 +50,13 @@ export const segmentRules: readonly Rule[] = [
   },
   {
     undone: "a flush counts only if those before it did",
-    patch: [{ file: "log/flush.ts", find: "    return !this.#isStopped;\n", replace: "    return true;\n" }],
-    execution: "a flush behind one that failed is not acknowledged",
+    patch: [{ find: "    return !this.#isStopped;\n", replace: "    return true;\n" }],
+    execution: "a flush behind one that failed counts for nothing",
   },
   {
     undone: "of two syncs of one file the second begins when the first has returned",
     patch: [
       {
-        file: "log/flush.ts",
         find: "    if (this.#unsettled(before).length > 0) {\n",
         replace: "    if (before.length < 0) {\n",
       },
@@ -72,14 +65,13 @@ export const segmentRules: readonly Rule[] = [
   },
   {
     undone: "a new segment's name is synced before what is in it is acknowledged",
-    patch: [{ file: "log/flush.ts", find: "    if (isNew) await this.#syncFolders();\n", replace: "" }],
+    patch: [{ find: "    if (isNew) await this.#syncFolders();\n", replace: "" }],
     execution: "a segment is there after a power cut as soon as something in it is acknowledged",
   },
   {
     undone: "a mark never leads",
     patch: [
       {
-        file: "log/flush.ts",
         find: '      const segment = present(this.#segments.active, "a flush has no segment");\n',
         replace:
           '      const segment = present(this.#segments.active, "a flush has no segment");\n      this.#log.flushed = taken.mark;\n      this.#context.markWaits(this.#log.group);\n',
@@ -91,7 +83,6 @@ export const segmentRules: readonly Rule[] = [
     undone: "a mark is of one log only",
     patch: [
       {
-        file: "log/flush.ts",
         find: '      const segment = present(this.#segments.active, "a flush has no segment");\n',
         replace:
           '      const segment = present(this.#segments.active, "a flush has no segment");\n      this.#log.flushed = taken.mark;\n      this.#context.markWaits(this.#log.group);\n',
@@ -103,8 +94,7 @@ export const segmentRules: readonly Rule[] = [
     undone: "a journaled batch comes behind the mark that it follows",
     patch: [
       {
-        file: "log/group-log.ts",
-        find: "    if (!this.#context.writeMark(this.group, frame)) return false;\n",
+        find: "    if (!this.#context.writeMark(this.#state.group, frame)) return false;\n",
         replace: "",
       },
     ],
@@ -112,19 +102,18 @@ export const segmentRules: readonly Rule[] = [
   },
   {
     undone: "above the mark a bad batch ends the log, unless a whole one stands two flushes beyond it",
-    patch: [{ file: "log/damage-search.ts", find: "= 2 * batchMaxBytes;", replace: "= 0 * batchMaxBytes;" }],
+    patch: [{ find: "= 2 * batchMaxBytes;", replace: "= 0 * batchMaxBytes;" }],
     execution: "journal-why 9: a round that is torn in the middle is no damage",
   },
   {
     undone: "two flushes, not one, may be torn",
-    patch: [{ file: "log/damage-search.ts", find: "= 2 * batchMaxBytes;", replace: "= batchMaxBytes;" }],
+    patch: [{ find: "= 2 * batchMaxBytes;", replace: "= batchMaxBytes;" }],
     execution: "journal-why 23: bytes of a data folder that a stream holds are never taken for its batches",
   },
   {
     undone: "a whole batch far beyond a bad one is damage",
     patch: [
       {
-        file: "log/segment-recovery.ts",
         find: "      if (far !== undefined) {\n",
         replace: "      if (far !== undefined && far < 0) {\n",
       },
@@ -135,9 +124,8 @@ export const segmentRules: readonly Rule[] = [
     undone: "a log that ends below its mark is damage",
     patch: [
       {
-        file: "log/segment-recovery.ts",
-        find: "      if (sizeBytes < from) {\n",
-        replace: "      if (sizeBytes < 0) {\n",
+        find: "return sizeBytes < position ?",
+        replace: "return sizeBytes < 0 ?",
       },
     ],
     execution: "journal-why 9: a log that ends below its mark is damage",
@@ -146,7 +134,6 @@ export const segmentRules: readonly Rule[] = [
     undone: "recovery cuts off what follows the end",
     patch: [
       {
-        file: "log/segment-recovery.ts",
         find: "        if (sizeBytes > read.position) await file.truncate(read.position);\n",
         replace: "",
       },
@@ -157,7 +144,6 @@ export const segmentRules: readonly Rule[] = [
     undone: "a segment is sealed when all before it is synced",
     patch: [
       {
-        file: "log/flush.ts",
         find: "      const mustWait = this.#unsettled(before).some(({ begins }) => begins) || this.#begins(before);\n",
         replace: "      const mustWait = before.length < 0;\n",
       },
@@ -168,7 +154,6 @@ export const segmentRules: readonly Rule[] = [
     undone: "a segment is synced when it is sealed",
     patch: [
       {
-        file: "log/flush.ts",
         find: "        counters.syncs.seal += 1;\n        await file?.sync();\n",
         replace: "        counters.syncs.seal += 1;\n",
       },

@@ -3,7 +3,7 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Rule } from "./rule.ts";
@@ -52,22 +52,27 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
   }
 }
 
-async function apply(folder: string, rule: Rule, change: Rule["patch"][number]): Promise<void> {
-  const path = join(folder, "src", change.file);
-  const source = await readFile(path, "utf8");
-  const times = source.split(change.find).length - 1;
-  if (times !== 1) {
+async function apply(folder: string, rule: Rule, { find, replace }: Rule["patch"][number]): Promise<void> {
+  const log = join(folder, "src", "log");
+  const names = (await readdir(log)).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+  const found: { path: string; source: string }[] = [];
+  for (const path of names.map((name) => join(log, name))) {
+    const source = await readFile(path, "utf8");
+    for (let times = source.split(find).length - 1; times > 0; times--) found.push({ path, source });
+  }
+  const [only] = found;
+  if (!only || found.length > 1) {
     throw new Error(
-      `The patch that undoes "${rule.undone}" does not fit src/${change.file} any more: what it looks for stands there ` +
-        `${times} times, not once. Find where that rule is kept now and mend the patch in test/sim/rules/; if the ` +
-        `rule is kept by something else or is needed no more, change or remove the entry, and say so in the commit.\n` +
-        `It looks for:\n${change.find}`,
+      `The patch that undoes "${rule.undone}" does not fit any more: what it looks for stands ${found.length} times in ` +
+        `src/log/, not once. Find where that rule is kept now and mend the patch in test/sim/rules/; if it is kept by ` +
+        `something else, or needed no more, change or remove the entry and say so in the commit.\n` +
+        `It looks for:\n${find}`,
     );
   }
   // A function, or "$" would mean something.
   await writeFile(
-    path,
-    source.replace(change.find, () => change.replace),
+    only.path,
+    only.source.replace(find, () => replace),
   );
 }
 

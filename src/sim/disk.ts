@@ -8,7 +8,7 @@
 import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 import type { Disk, DiskSpace } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
-import { FileNode } from "./file-node.ts";
+import { FileNode, type FileSurvival } from "./file-node.ts";
 import { FolderNode, nodesBelow } from "./folder-node.ts";
 import { firstOf, ProcessDisk } from "./process-disk.ts";
 import type { SimRandom } from "./random.ts";
@@ -21,6 +21,19 @@ export interface DiskFaults {
   readonly writeBackFails: number;
   /** Overwriting needs room too, as on a copy-on-write file system. */
   readonly copyOnWrite: boolean;
+}
+
+/** What a test decides in place of luck. What it leaves out is drawn. */
+export interface DiskScript {
+  /** Whether this sync fails. */
+  readonly syncFails?: (path: string) => boolean;
+  /** Which of what was not synced is on the disk after a power cut or a failed sync. */
+  readonly survives?: {
+    sector(path: string, sector: number): boolean;
+    size(path: string): boolean;
+    /** A name that was given, moved or taken away, with its folder's path. */
+    name(path: string): boolean;
+  };
 }
 
 /** Counts of what was done and what went wrong, by name. */
@@ -36,6 +49,7 @@ export class SimDisk {
   /** Room of the whole volume; a run may change it. */
   totalBytes: number;
   faults: DiskFaults = { syncFails: 0, writeBackFails: 0, copyOnWrite: false };
+  script: DiskScript = {};
   /** Told of each call, and of what broke. */
   trace: ((line: string) => void) | undefined;
   /** Told of what is about to be written. */
@@ -64,18 +78,33 @@ export class SimDisk {
     for (const process of this.#processes) process.kill();
     let [unsynced, lost] = [0, 0];
     // A folder that comes back, or loses its names, decides what is below it.
-    for (const { node } of nodesBelow(this.#root)) if (node instanceof FolderNode) node.powerCut(this.random);
+    const { survives } = this.script;
+    for (const { path, node } of nodesBelow(this.#root)) {
+      if (!(node instanceof FolderNode)) continue;
+      node.powerCut(this.random, survives && ((name) => survives.name(`${path}/${name}`)));
+    }
     const seen = new Set<FileNode>();
-    for (const { node } of nodesBelow(this.#root)) {
+    for (const { path, node } of nodesBelow(this.#root)) {
       if (!(node instanceof FileNode) || seen.has(node)) continue;
       seen.add(node);
-      const losses = node.powerCut(this.random);
+      const losses = node.powerCut(this.random, this.survivalOf(path));
       unsynced += losses.unsynced;
       lost += losses.lost;
     }
     this.count(lost > 0 ? "power cut that lost sectors" : "power cut");
     this.trace?.(`the power goes: ${lost} of ${unsynced} unsynced sectors are lost`);
     this.#recount();
+  }
+
+  /** Whether a sync of this file or folder fails. */
+  syncFails(path: string): boolean {
+    return this.script.syncFails ? this.script.syncFails(path) : this.random.chance(this.faults.syncFails);
+  }
+
+  /** What of a file survives, where a test decides it. */
+  survivalOf(path: string): FileSurvival | undefined {
+    const { survives } = this.script;
+    return survives && { sector: (sector) => survives.sector(path, sector), size: () => survives.size(path) };
   }
 
   count(what: string): void {
@@ -201,14 +230,16 @@ export class SimDisk {
     this.#usedBytes += bytes;
   }
 
-  /** Some file's dirty pages are lost in writing back. */
-  failWriteBack(): void {
-    const dirty = [...nodesBelow(this.#root)].filter(({ node }) => node instanceof FileNode && node.isDirty);
+  /** Some dirty pages of a file are lost in writing back: of one that is drawn, or all of the one with this path. */
+  failWriteBack(only?: string): void {
+    const dirty = [...nodesBelow(this.#root)].filter(({ path, node }) => {
+      return node instanceof FileNode && node.isDirty && (only === undefined || path === only);
+    });
     const [first, ...rest] = dirty;
     if (!first) return;
     const { path, node } = this.random.pick([first, ...rest]);
     if (!(node instanceof FileNode)) return;
-    node.failWriteBack(this.random);
+    node.failWriteBack(() => only !== undefined || !this.random.chance(0.5));
     this.count(node.handles.size > 0 ? "writing back failed" : "writing back failed with nobody to tell");
     this.trace?.(`writing back ${path} fails`);
   }

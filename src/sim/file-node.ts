@@ -24,6 +24,14 @@ export interface SyncUnderWay {
   readonly size: number;
 }
 
+/** What of a file that was not synced is on the disk after all, where a test decides it. */
+export interface FileSurvival {
+  /** Whether the newest content of a sector is. */
+  sector(sector: number): boolean;
+  /** Whether its size is. */
+  size(): boolean;
+}
+
 /** What a power cut did to a file. */
 export interface Losses {
   readonly unsynced: number;
@@ -133,19 +141,20 @@ export class FileNode {
   }
 
   /** It failed: all that is being synced is clean now. Who else syncs the same is not told. */
-  failSync(random: SimRandom): void {
+  failSync(random: SimRandom, survival?: FileSurvival): void {
     for (const failed of this.#syncs.splice(0)) {
       for (const sector of sectorsOf(failed)) {
-        if (random.chance(0.5)) this.#persist(sector, contentOf(failed, sector, this.#cache));
+        const survives = survival ? survival.sector(sector) : random.chance(0.5);
+        if (survives) this.#persist(sector, contentOf(failed, sector, this.#cache));
       }
-      if (random.chance(0.5)) this.#diskSize = failed.size;
+      if (survival ? survival.size() : random.chance(0.5)) this.#diskSize = failed.size;
     }
   }
 
   /** The system wrote some of it back by itself, and failed: those sectors are clean, and not on the disk. */
-  failWriteBack(random: SimRandom): void {
+  failWriteBack(isLost: () => boolean): void {
     for (let sector = this.#dirtyFrom; sector < this.#dirtyTo; sector++) {
-      if (this.#dirty[sector] !== 1 || random.chance(0.5)) continue;
+      if (this.#dirty[sector] !== 1 || !isLost()) continue;
       this.#dirty[sector] = 0;
       this.#older.delete(sector);
     }
@@ -153,17 +162,18 @@ export class FileNode {
   }
 
   /** The power goes: what is on the disk is all there is, and what was not synced is there or not, sector by sector. */
-  powerCut(random: SimRandom): Losses {
+  powerCut(random: SimRandom, survival?: FileSurvival): Losses {
     const share = random.pick([0, 1, 0.5, random.fraction()]);
     let [unsynced, lost] = [0, 0];
     const settle = (sector: number, versions: readonly Uint8Array[]) => {
       unsynced += 1;
-      if (!random.chance(share)) {
+      if (!(survival ? survival.sector(sector) : random.chance(share))) {
         lost += 1;
         return;
       }
       // Mostly the newest: the disk had time for the rest.
-      const version = random.chance(0.8) ? versions.length - 1 : random.between(0, versions.length - 1);
+      const isNewest = survival !== undefined || random.chance(0.8);
+      const version = isNewest ? versions.length - 1 : random.between(0, versions.length - 1);
       const content = versions[version];
       if (content) this.#persist(sector, content);
     };
@@ -179,7 +189,9 @@ export class FileNode {
       settle(sector, [...(this.#older.get(sector) ?? []), sectorOf(this.#cache, sector)]);
     }
     sizes.push(...this.#sizes, this.#size);
-    this.#diskSize = sizes[random.between(0, sizes.length - 1)] ?? this.#diskSize;
+    const drawn = sizes[random.between(0, sizes.length - 1)] ?? this.#diskSize;
+    if (!survival) this.#diskSize = drawn;
+    else if (survival.size()) this.#diskSize = this.#size;
     this.#restart();
     return { unsynced, lost };
   }

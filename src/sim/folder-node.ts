@@ -41,11 +41,13 @@ export class FolderNode {
     this.#synced += count;
   }
 
-  /** The power goes; gives what became of the names, here and in all folders below. */
-  powerCut(random: SimRandom): void {
+  /** The power goes. `survives`: whether a change of a name is on the disk, where a test decides it. */
+  powerCut(random: SimRandom, survives?: (name: string) => boolean): void {
     const share = random.pick([0, 1, 0.5]);
     const lastOf = new Map<string, number>();
-    for (const [i, { name }] of this.#changes.entries()) if (random.chance(share)) lastOf.set(name, i);
+    for (const [i, { name }] of this.#changes.entries()) {
+      if (survives ? survives(name) : random.chance(share)) lastOf.set(name, i);
+    }
     for (const i of lastOf.values()) {
       const change = this.#changes[i];
       if (change) this.#persist(change);

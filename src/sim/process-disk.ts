@@ -91,7 +91,7 @@ export class ProcessDisk implements Disk {
     return this.call("sync folder", path, syncing, () => {
       if (!(folder instanceof FolderNode)) throw new DiskError(`${path}: no such folder`, "ENOENT");
       this.#disk.count("folder sync");
-      if (this.#disk.random.chance(this.#disk.faults.syncFails)) throw this.syncFailed(path);
+      if (this.#disk.syncFails(path)) throw this.syncFailed(path);
       folder.endSync(upTo);
     });
   }
@@ -219,13 +219,12 @@ export class SimFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    const { random, faults } = this.#disk;
     const sync: SyncUnderWay = this.#node.beginSync();
     const effect = () => {
       this.#disk.count("sync");
-      if (this.writeBackFailed || random.chance(faults.syncFails)) {
+      if (this.writeBackFailed || this.#disk.syncFails(this.path)) {
         this.writeBackFailed = false;
-        this.#node.failSync(random);
+        this.#node.failSync(this.#disk.random, this.#disk.survivalOf(this.path));
         throw this.#process.syncFailed(this.path);
       }
       this.#node.endSync(sync);

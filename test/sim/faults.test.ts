@@ -6,88 +6,29 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BatchKind } from "../../src/base/batch.ts";
 import { DiskError, NoRoomError } from "../../src/base/disk-errors.ts";
-import { systemHash } from "../../src/host/hash.ts";
-import { openDataFolder } from "../../src/log/data-folder.ts";
-import type { DataFolder, GroupLog } from "../../src/log/types.ts";
-import { SimDisk } from "../../src/sim/disk.ts";
-import { SimRandom } from "../../src/sim/random.ts";
-import { passTime, SimClock, Timeline } from "../../src/sim/timeline.ts";
+import type { GroupLog } from "../../src/log/types.ts";
+import { passTime } from "../../src/sim/timeline.ts";
+import { kibibyte, Machine, readAll, roomy } from "./support/machine.ts";
 
-const kibibyte = 1 << 10;
-const roomy = 1 << 30;
 const seeds = 30;
-
-/** A machine with one data folder, whose log has segments of some batches. */
-class Machine {
-  readonly timeline = new Timeline();
-  readonly disk: SimDisk;
-  #process: ReturnType<SimDisk["attach"]>;
-
-  constructor(seed: number) {
-    const random = new SimRandom(seed);
-    this.disk = new SimDisk({ timeline: this.timeline, random, totalBytes: roomy, tally: new Map() });
-    this.#process = this.disk.attach();
-  }
-
-  async open(segmentMaxBytes = 3 * kibibyte): Promise<{ folder: DataFolder; log: GroupLog }> {
-    this.#process = this.disk.attach();
-    const clock = new SimClock(this.timeline, () => true);
-    const settings = {
-      ...{ journalUnitBytes: 64 * kibibyte, journalFileBytes: 64 * kibibyte, journalFiles: 2, tailMaxBytes: 1 },
-      freeSpaceReserve: 0,
-    };
-    const path = "/where/data";
-    const folder = await openDataFolder({
-      ...{ path, disk: this.#process, clock, hash: systemHash, random: new SimRandom(1), settings },
-    });
-    const batch0 = { checkpointState: new Uint8Array(9), startOffset: 0, appendTimeMicros: 1, note: new Uint8Array(0) };
-    const log = folder.log(1) ?? folder.create({ group: 1, ...batch0 }).log;
-    log.rollBy({ maxBytes: segmentMaxBytes, maxAgeMicros: 1e18 }, () => new Uint8Array(100));
-    return { folder, log };
-  }
-
-  kill(): void {
-    this.#process.kill();
-  }
-
-  powerCut(): void {
-    this.disk.powerCut();
-  }
-
-  pass(ms: number): Promise<void> {
-    return new Promise((resolve) => this.timeline.after(ms, resolve));
-  }
-
-  /** Writes that make files longer find so much room, all together. */
-  fill(leaveBytes = 0): void {
-    const { totalBytes, freeBytes } = this.disk.space;
-    this.disk.totalBytes = totalBytes - freeBytes + leaveBytes;
-  }
-
-  /** Names of the log's stores. */
-  async stores(): Promise<string[]> {
-    const names = (await this.#process.list("/where/data/groups/1/1")) ?? [];
-    return names.filter((name) => name.endsWith(".log")).sort();
-  }
-}
+/** A ring of two files, and tails that do not stay in it. */
+const settings = { journalFiles: 2, tailMaxBytes: 1, markDelayMs: 100 };
 
 function append(log: GroupLog, bytes = 500): Promise<unknown> {
   return log.append({ kind: BatchKind.records, payload: new Uint8Array(bytes), recordCount: 1 });
 }
 
-/** Reads a log from its beginning to its end, which checks each batch and that none is missing. */
-async function readAll(log: GroupLog): Promise<number> {
-  log.setCommit(log.durableEnd.index);
-  const batches = await log.read({ from: { index: 0 }, belowIndex: log.durableEnd.index, maxBytes: 1 << 30 });
-  assert.equal(batches.length, log.durableEnd.index);
-  return batches.filter(({ kind }) => kind === BatchKind.records).length;
+/** How many batches of records a log has; reading checks each, and that none is missing. */
+async function records(log: GroupLog): Promise<number> {
+  return (await readAll(log)).filter(({ kind }) => kind === BatchKind.records).length;
 }
 
 /** Runs a story with many seeds. */
 function story(name: string, steps: (machine: Machine) => Promise<void>, times = seeds): void {
   test(name, { timeout: 60_000 }, async () => {
     for (let seed = 1; seed <= times; seed++) {
-      const machine = new Machine(seed);
+      const machine = new Machine(seed, settings);
+      machine.segmentMaxBytes = 3 * kibibyte;
       await passTime(machine.timeline, steps(machine)).catch((error: Error) => {
         throw new Error(`seed ${seed}: ${error.message}`, { cause: error });
       });
@@ -100,7 +41,7 @@ describe("after a power cut", () => {
     const { log } = await machine.open();
     await append(log);
     machine.powerCut();
-    assert.equal(await readAll((await machine.open()).log), 1);
+    assert.equal(await records((await machine.open()).log), 1);
   });
 
   story("a folder whose first start was killed at its end is there, with what was acknowledged", async (machine) => {
@@ -111,7 +52,7 @@ describe("after a power cut", () => {
     const { log } = await machine.open();
     await append(log);
     machine.powerCut();
-    assert.equal(await readAll((await machine.open()).log), 1);
+    assert.equal(await records((await machine.open()).log), 1);
   });
 
   story("a segment that was begun and torn, and removed at the next start, is not back", async (machine) => {
@@ -138,7 +79,7 @@ describe("after a power cut", () => {
     assert.equal(again.folder.report.kind, "clean");
     for (let i = 0; i < 12; i++) await append(again.log);
     await again.folder.close();
-    assert.equal(await readAll((await machine.open()).log), 15);
+    assert.equal(await records((await machine.open()).log), 15);
   });
 });
 
@@ -165,7 +106,7 @@ describe("after a failed sync", () => {
     machine.powerCut();
     const again = await machine.open();
     assert.equal(again.log.damage, undefined);
-    assert.ok((await readAll(again.log)) >= acknowledged);
+    assert.ok((await records(again.log)) >= acknowledged);
   });
 });
 
@@ -193,15 +134,16 @@ describe("what had no room", () => {
     machine.powerCut();
     machine.disk.totalBytes = roomy;
     const again = await machine.open();
-    assert.equal(await readAll(again.log), acknowledged);
+    assert.equal(await records(again.log), acknowledged);
     await append(again.log, 9000);
-    assert.equal(await readAll(again.log), acknowledged + 1);
+    assert.equal(await records(again.log), acknowledged + 1);
   });
 
   story(
     "is not back though its first batches were written whole",
     async (machine) => {
-      const { log } = await machine.open(1 << 30);
+      machine.segmentMaxBytes = 1 << 30;
+      const { log } = await machine.open();
       await append(log);
       await append(log);
       await machine.pass(200);
@@ -211,7 +153,7 @@ describe("what had no room", () => {
       assert.ok(refused.every(({ status }) => status === "rejected"));
       machine.powerCut();
       machine.disk.totalBytes = roomy;
-      assert.equal(await readAll((await machine.open()).log), 2);
+      assert.equal(await records((await machine.open()).log), 2);
     },
     20 * seeds,
   );
@@ -231,8 +173,8 @@ describe("what had no room", () => {
     machine.kill();
     machine.disk.totalBytes = roomy;
     const again = await machine.open();
-    const records = await readAll(again.log);
+    const found = await records(again.log);
     assert.notEqual(outcome, "taken");
-    assert.ok(records === 1 || outcome === "failed", `${records} records, and the second was ${outcome}`);
+    assert.ok(found === 1 || outcome === "failed", `${found} records, and the second was ${outcome}`);
   });
 });

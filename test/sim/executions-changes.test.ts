@@ -1,0 +1,244 @@
+/**
+ * The executions of logs that begin anew, are cut at their front or are deleted, and of batches that fit nothing.
+ */
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { BatchKind, type StoredBatch } from "../../src/base/batch.ts";
+import type { GroupLog } from "../../src/log/types.ts";
+import {
+  allSurvives,
+  append,
+  appendAll,
+  dataFolder,
+  execution,
+  journal,
+  labels,
+  large,
+  type Machine,
+  nothingSurvives,
+  readAll,
+  store,
+  watch,
+} from "./support/machine.ts";
+import { plantBatch, storedBytes } from "./support/planted.ts";
+import { calls } from "./support/scripted-disk.ts";
+
+/** Only what was synced, and all that was done to names. */
+const namesSurvive = { ...nothingSurvives, name: () => true };
+
+/** Checkpoints of a log, after the first. */
+async function checkpoints(log: GroupLog): Promise<StoredBatch[]> {
+  return (await readAll(log)).filter(({ kind, index }) => kind === BatchKind.checkpoint && index > 0);
+}
+
+/** A checkpoint of group 1 that another replica has, further on than this one. */
+async function theirCheckpoint(machine: Machine): Promise<StoredBatch> {
+  machine.segmentMaxBytes = 8000;
+  const { folder, log } = await machine.open();
+  await appendAll(log, ["p", "q", "r", "s", "t", "u"], large);
+  const [, theirs] = await checkpoints(log);
+  await folder.close();
+  await machine.disk.attach().remove(dataFolder);
+  machine.segmentMaxBytes = 1 << 30;
+  assert.ok(theirs);
+  return theirs;
+}
+
+async function names(machine: Machine, path: string): Promise<string[]> {
+  return (await machine.disk.attach().list(path)) ?? [];
+}
+
+describe("a log that begins anew", () => {
+  execution("journal-why 7: it is there when its record is", async (machine) => {
+    const checkpoint = await theirCheckpoint(machine);
+    const { log } = await machine.open();
+    await append(log, "a");
+    await append(log, "b", large);
+    await log.install(storedBytes(checkpoint));
+    machine.powerCut(nothingSurvives);
+    const again = await machine.open();
+    assert.equal(again.log.damage, undefined);
+    assert.equal(again.log.base.index, checkpoint.index);
+    assert.deepEqual(await labels(again.log), []);
+  });
+
+  execution("journal-why 7: without its record the old one goes on, and its files are leftovers", async (machine) => {
+    const checkpoint = await theirCheckpoint(machine);
+    const { disk, log } = await machine.open();
+    await append(log, "a");
+    await append(log, "b", large);
+    const hold = disk.hold(calls("write", journal(0)));
+    watch(log.install(storedBytes(checkpoint)));
+    await machine.until("its files are there", () => hold.held.length > 0);
+    machine.powerCut(allSurvives);
+    const again = await machine.open();
+    assert.deepEqual(await labels(again.log), ["a", "b"]);
+    assert.deepEqual(await names(machine, `${dataFolder}/groups/1`), ["1"]);
+  });
+
+  execution("journal-why 7: what the ring has of the old one counts no more", async (machine) => {
+    const checkpoint = await theirCheckpoint(machine);
+    const { disk, log } = await machine.open();
+    await append(log, "a", large);
+    await appendAll(log, ["b", "c"]);
+    const hold = disk.hold(calls("remove", `${dataFolder}/groups/1/1`));
+    watch(log.install(storedBytes(checkpoint)));
+    await machine.until("the old files are to go", () => hold.held.length > 0);
+    machine.powerCut(allSurvives);
+    const again = await machine.open();
+    assert.equal(again.log.durableEnd.index, checkpoint.index + 1);
+    assert.deepEqual(await names(machine, `${dataFolder}/groups/1`), ["2"]);
+    await append(again.log, "n");
+    machine.powerCut(nothingSurvives);
+    assert.deepEqual(await labels((await machine.open()).log), ["n"]);
+  });
+});
+
+describe("a log whose front is dropped", () => {
+  /** Three segments and more, all committed; gives the checkpoint that is to be the base. */
+  async function trimmed(machine: Machine) {
+    machine.segmentMaxBytes = 4000;
+    const life = await machine.open();
+    await appendAll(life.log, ["a", "b", "c", "d", "e", "f"], large);
+    const [, , base] = await checkpoints(life.log);
+    assert.ok(base);
+    life.log.setCommit(life.log.durableEnd.index);
+    return { ...life, base };
+  }
+
+  execution("journal-why 21: its record is synced before files go", async (machine) => {
+    const { disk, log, base } = await trimmed(machine);
+    const all = await labels(log);
+    const hold = disk.hold((call) => calls("write", `${dataFolder}/journal/`)(call) || call.name === "remove");
+    watch(log.dropBefore(base.index));
+    await machine.until("something is done about it", () => hold.held.length > 0);
+    await machine.pass(50);
+    assert.ok(
+      hold.held.every(({ name }) => name === "write"),
+      "files go before the record is there",
+    );
+    machine.powerCut(namesSurvive);
+    const again = await machine.open();
+    assert.equal(again.log.damage, undefined);
+    assert.deepEqual(await labels(again.log), all);
+  });
+
+  execution(
+    "journal-why 21: its files may go in any order",
+    async (machine, stays) => {
+      const { log, base } = await trimmed(machine);
+      const dropped = (await machine.stores()).filter((name) => Number.parseInt(name, 10) < base.index);
+      await log.dropBefore(base.index);
+      machine.powerCut({ ...nothingSurvives, name: (path) => !path.endsWith(dropped[stays] ?? "none") });
+      const again = await machine.open();
+      assert.equal(again.log.damage, undefined);
+      assert.equal(again.log.base.index, base.index);
+      assert.deepEqual(await labels(again.log), ["d", "e", "f"]);
+      assert.ok((await machine.stores()).every((name) => Number.parseInt(name, 10) >= base.index));
+    },
+    { variants: [0, 1, 2] },
+  );
+});
+
+describe("a group that is deleted", () => {
+  execution("journal-why 7: its record is synced before its files are touched", async (machine) => {
+    const { folder, disk, log } = await machine.open();
+    await append(log, "a", large);
+    await append(log, "b");
+    const hold = disk.hold(calls("write", journal(0)));
+    watch(folder.remove(1));
+    await machine.until("its end is written", () => hold.held.length > 0);
+    machine.powerCut(namesSurvive);
+    const again = await machine.open();
+    assert.equal(again.log.damage, undefined);
+    assert.deepEqual(await labels(again.log), ["a", "b"]);
+  });
+
+  execution("journal-why 7: with its record it is gone, whatever is left of it", async (machine) => {
+    const { folder, disk, log } = await machine.open();
+    await append(log, "a", large);
+    await append(log, "b");
+    const hold = disk.hold(calls("rename", `${dataFolder}/groups/1`));
+    watch(folder.remove(1));
+    await machine.until("its files are to go", () => hold.held.length > 0);
+    machine.powerCut(allSurvives);
+    const { log: another } = await machine.open();
+    assert.deepEqual(await names(machine, `${dataFolder}/groups`), []);
+    assert.deepEqual(await labels(another), []);
+  });
+
+  execution("journal-why 7: a snapshot that comes behind its record does not name it again", async (machine) => {
+    const { folder, disk, log } = await machine.open();
+    await append(log, "a", large);
+    disk.hold(calls("rename", `${dataFolder}/groups/1`));
+    watch(folder.remove(1));
+    await machine.until("it is gone", () => folder.log(1) === undefined);
+    const other = machine.logOf(folder, 2);
+    for (let i = 0; i < 60; i++) await append(other, `${i}`, 3000);
+    machine.powerCut(nothingSurvives);
+    assert.deepEqual(await labels((await machine.open()).log), []);
+  });
+});
+
+describe("batches that fit nothing", () => {
+  execution(
+    "journal-why 6: a journaled batch of another history is dropped, though its index fits",
+    async (machine) => {
+      const { log } = await machine.open();
+      await appendAll(log, ["a", "b"]);
+      const [, , old] = await readAll(log);
+      await log.cut(1);
+      await append(log, "A");
+      machine.kill();
+      assert.ok(old);
+      await plantBatch(machine, 1, old);
+      const again = await machine.open();
+      assert.equal(again.folder.report.droppedBatches, 1);
+      assert.deepEqual(await labels(again.log), ["A"]);
+      await append(again.log, "B");
+      machine.powerCut(nothingSurvives);
+      assert.deepEqual(await labels((await machine.open()).log), ["A", "B"]);
+    },
+  );
+
+  execution(
+    "journal-why 6: a journaled batch behind one that is missing is dropped, and said to be",
+    async (machine) => {
+      const { log } = await machine.open();
+      await appendAll(log, ["a", "b", "c"]);
+      const [, , , old] = await readAll(log);
+      await log.cut(2);
+      machine.kill();
+      assert.ok(old);
+      await plantBatch(machine, 1, old);
+      const again = await machine.open();
+      assert.equal(again.folder.report.droppedBatches, 1);
+      await append(again.log, "B");
+      machine.powerCut(nothingSurvives);
+      const third = await machine.open();
+      assert.equal(third.folder.report.droppedBatches, 0);
+      assert.deepEqual(await labels(third.log), ["a", "B"]);
+    },
+  );
+
+  execution(
+    "journal-why 9: above the mark a batch in a segment counts by its digest, not by its index",
+    async (machine) => {
+      const { log } = await machine.open();
+      await append(log, "z", large);
+      await append(log, "b", large);
+      const [, , old] = await readAll(log);
+      await log.cut(1);
+      await append(log, "y", large);
+      machine.kill();
+      // A developer's mistake, or a disk's: behind the new batch stands an old one, whole.
+      const process = machine.disk.attach();
+      const file = await process.open(store(), { create: false });
+      assert.ok(file && old);
+      await file.write([storedBytes(old)], await file.size());
+      await file.sync();
+      process.kill();
+      assert.deepEqual(await labels((await machine.open()).log), ["y"]);
+    },
+  );
+});

@@ -1,0 +1,111 @@
+import type { Rule } from "./rule.ts";
+
+/** What logs that begin anew, are trimmed or deleted stand on, and batches that fit nothing. */
+export const changeRules: readonly Rule[] = [
+  {
+    undone: "a new log's files are synced before its record",
+    patch: [
+      {
+        find: "  await file.truncate(checkpoint.length);\n  await file.sync();\n",
+        replace: "  await file.truncate(checkpoint.length);\n",
+      },
+    ],
+    execution: "journal-why 7: it is there when its record is",
+  },
+  {
+    undone: "a new log's names are synced before its record",
+    patch: [
+      {
+        find: "  await folderSyncs.sync(folder);\n  await folderSyncs.sync(`${",
+        replace: "  await folderSyncs.sync(`${",
+      },
+    ],
+    execution: "journal-why 7: it is there when its record is",
+  },
+  {
+    undone: "logs that the journal does not call for are dropped",
+    patch: [{ find: "name !== String(logNumber)) await", replace: 'name === "none") await' }],
+    execution: "journal-why 7: without its record the old one goes on, and its files are leftovers",
+  },
+  {
+    undone: "a log that begins anew has no tail",
+    patch: [
+      {
+        find: "  group.tail = new Tail(mark.end.index);\n  group.end = mark.end;\n  group.strays = [];\n  group.state = { ...group.state, base, mark, placed",
+        replace: "  group.end = mark.end;\n  group.strays = [];\n  group.state = { ...group.state, base, mark, placed",
+      },
+    ],
+    execution: "journal-why 7: what the ring has of the old one counts no more",
+  },
+  {
+    undone: "`base` before files go",
+    patch: [
+      {
+        find: "  const base = { index: checkpointIndex, offset: (await segment.first()).baseOffset };\n",
+        replace:
+          "  const base = { index: checkpointIndex, offset: (await segment.first()).baseOffset };\n  await segments.dropBefore(checkpointIndex);\n",
+      },
+    ],
+    execution: "journal-why 21: its record is synced before files go",
+  },
+  {
+    undone: "files below the base are leftovers",
+    patch: [
+      {
+        find: "  syncs += await removeLeftovers(disk, folder, names, segments);\n",
+        replace: "",
+      },
+    ],
+    execution: "journal-why 21: its files may go in any order",
+  },
+  {
+    undone: "`gone` before files are touched",
+    patch: [
+      {
+        find: "      await this.#writeGone(log);\n",
+        replace: "      await this.#moveAside(group);\n      await this.#writeGone(log);\n",
+      },
+    ],
+    execution: "journal-why 7: its record is synced before its files are touched",
+  },
+  {
+    undone: "with `gone` a group is forgotten",
+    patch: [
+      {
+        find: "    if (record.kind === RecordKind.gone) this.groups.delete(record.group);\n    else if",
+        replace: "    if",
+      },
+    ],
+    execution: "journal-why 7: with its record it is gone, whatever is left of it",
+  },
+  {
+    undone: "a group is dropped in the turn in which `gone` is synced",
+    patch: [
+      {
+        find: "        written: () => {\n          this.#drop(log);\n          resolve();\n",
+        replace: "        written: () => {\n          resolve();\n",
+      },
+    ],
+    execution: "journal-why 7: a snapshot that comes behind its record does not name it again",
+  },
+  {
+    undone: "a journaled batch is placed by its digest, not by its index alone",
+    patch: [
+      {
+        find: "    if (batch.index === group.end.index && digestFollows(batch, group.end.digest, this.#hash)) {\n",
+        replace: "    if (batch.index === group.end.index) {\n",
+      },
+    ],
+    execution: "journal-why 6: a journaled batch of another history is dropped, though its index fits",
+  },
+  {
+    undone: "recovery says what it dropped",
+    patch: [{ find: "      if (dropped > 0) {\n", replace: "      if (dropped < 0) {\n" }],
+    execution: "journal-why 6: a journaled batch behind one that is missing is dropped, and said to be",
+  },
+  {
+    undone: "above the mark recovery checks digests",
+    patch: [{ find: "  if (!digestFollows(batch, end.digest, hash)) return false;\n", replace: "" }],
+    execution: "journal-why 9: above the mark a batch in a segment counts by its digest, not by its index",
+  },
+];

@@ -1,0 +1,163 @@
+import type { Rule } from "./rule.ts";
+
+/** What flushes and the recovery of segments stand on. */
+export const segmentRules: readonly Rule[] = [
+  {
+    undone: "what recovery keeps above a mark is written again",
+    patch: [{ find: "        await rewrite(file, from, read.position);\n", replace: "" }],
+    execution: "journal-why 3: what recovery keeps above a mark it writes again",
+  },
+  {
+    undone: "recovery syncs the name of a segment that it keeps above the mark",
+    patch: [
+      {
+        find: "  if (current.segment > mark.segment || mark.position === 0) syncs += await syncNames(disk, log, current);\n",
+        replace: "",
+      },
+    ],
+    execution: "journal-why 3: a segment's name that recovery relies on is synced",
+  },
+  {
+    undone: "what is written is synced through the same handle, before that is closed",
+    patch: [
+      {
+        find: "      const synced = await handles.use(path, isNew, async (file) => {\n        await there(file, path).write(taken.parts, taken.position);\n",
+        replace:
+          "      await handles.use(path, isNew, async (file) => await there(file, path).write(taken.parts, taken.position));\n      await handles.close(path);\n      const synced = await handles.use(path, false, async (file) => {\n",
+      },
+    ],
+    execution: "journal-why 4: a write whose writing back failed is told of by the sync",
+  },
+  {
+    undone: "what is flushed is acknowledged after the sync",
+    patch: [
+      {
+        find: "        counters.syncs.flush += 1;\n        await file?.sync();\n",
+        replace: "        counters.syncs.flush += 1;\n        file?.sync().catch(() => {});\n",
+      },
+    ],
+    execution: "journal-why 6: nothing is acknowledged before what it follows is on the disk",
+  },
+  {
+    undone: "a small batch waits for the large one before it",
+    patch: [
+      {
+        find: "    return this.#isStopped || this.#flushes.some(({ direct }) => direct);\n",
+        replace: "    return this.#isStopped;\n",
+      },
+    ],
+    execution: "journal-why 6: nothing is acknowledged before what it follows is on the disk",
+  },
+  {
+    undone: "a flush counts only if those before it did",
+    patch: [{ find: "    return !this.#isStopped;\n", replace: "    return true;\n" }],
+    execution: "a flush behind one that failed counts for nothing",
+  },
+  {
+    undone: "of two syncs of one file the second begins when the first has returned",
+    patch: [
+      {
+        find: "    if (this.#unsettled(before).length > 0) {\n",
+        replace: "    if (before.length < 0) {\n",
+      },
+    ],
+    execution: "of two syncs of one file the second begins when the first has returned",
+  },
+  {
+    undone: "a new segment's name is synced before what is in it is acknowledged",
+    patch: [{ find: "    if (isNew) await this.#syncFolders();\n", replace: "" }],
+    execution: "a segment is there after a power cut as soon as something in it is acknowledged",
+  },
+  {
+    undone: "a mark never leads",
+    patch: [
+      {
+        find: '      const segment = present(this.#segments.active, "a flush has no segment");\n',
+        replace:
+          '      const segment = present(this.#segments.active, "a flush has no segment");\n      this.#log.flushed = taken.mark;\n      this.#context.markWaits(this.#log.group);\n',
+      },
+    ],
+    execution: "journal-why 18: a mark tells of what is synced in segments, and of no more",
+  },
+  {
+    undone: "a mark is of one log only",
+    patch: [
+      {
+        find: '      const segment = present(this.#segments.active, "a flush has no segment");\n',
+        replace:
+          '      const segment = present(this.#segments.active, "a flush has no segment");\n      this.#log.flushed = taken.mark;\n      this.#context.markWaits(this.#log.group);\n',
+      },
+    ],
+    execution: "journal-why 25: a flush's mark tells of its own log only",
+  },
+  {
+    undone: "a journaled batch comes behind the mark that it follows",
+    patch: [
+      {
+        find: "    if (!this.#context.writeMark(this.#state.group, frame)) return false;\n",
+        replace: "",
+      },
+    ],
+    execution: "journal-why 18: what is journaled comes behind the mark that it follows",
+  },
+  {
+    undone: "above the mark a bad batch ends the log, unless a whole one stands two flushes beyond it",
+    patch: [{ find: "= 2 * batchMaxBytes;", replace: "= 0 * batchMaxBytes;" }],
+    execution: "journal-why 9: a round that is torn in the middle is no damage",
+  },
+  {
+    undone: "two flushes, not one, may be torn",
+    patch: [{ find: "= 2 * batchMaxBytes;", replace: "= batchMaxBytes;" }],
+    execution: "journal-why 23: bytes of a data folder that a stream holds are never taken for its batches",
+  },
+  {
+    undone: "a whole batch far beyond a bad one is damage",
+    patch: [
+      {
+        find: "      if (far !== undefined) {\n",
+        replace: "      if (far !== undefined && far < 0) {\n",
+      },
+    ],
+    execution: "journal-why 9: a whole batch more than two flushes beyond a bad one is damage",
+  },
+  {
+    undone: "a log that ends below its mark is damage",
+    patch: [
+      {
+        find: "return sizeBytes < position ?",
+        replace: "return sizeBytes < 0 ?",
+      },
+    ],
+    execution: "journal-why 9: a log that ends below its mark is damage",
+  },
+  {
+    undone: "recovery cuts off what follows the end",
+    patch: [
+      {
+        find: "        if (sizeBytes > read.position) await file.truncate(read.position);\n",
+        replace: "",
+      },
+    ],
+    execution: "journal-why 9: what recovery cut off is not back when the same is written again",
+  },
+  {
+    undone: "a segment is sealed when all before it is synced",
+    patch: [
+      {
+        find: "      const mustWait = this.#unsettled(before).some(({ begins }) => begins) || this.#begins(before);\n",
+        replace: "      const mustWait = before.length < 0;\n",
+      },
+    ],
+    execution: "journal-why 10: nothing is written to the next segment before the one before is sealed",
+  },
+  {
+    undone: "a segment is synced when it is sealed",
+    patch: [
+      {
+        find: "        counters.syncs.seal += 1;\n        await file?.sync();\n",
+        replace: "        counters.syncs.seal += 1;\n",
+      },
+    ],
+    execution: "journal-why 10: nothing is written to the next segment before the one before is sealed",
+  },
+];

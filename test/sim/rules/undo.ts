@@ -1,0 +1,107 @@
+/**
+ * Undoes a rule in a copy of the source, and lets executions and random runs show that something breaks.
+ * @module
+ */
+import { spawn } from "node:child_process";
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Rule } from "./rule.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+
+/** What runs on a copy without a rule did. */
+export interface Outcome {
+  /** Whether the execution failed, as it must. */
+  readonly execution: boolean;
+  /** The first seed that failed; `undefined`: none did, or none was asked for. */
+  readonly seed: number | undefined;
+  readonly output: string;
+}
+
+/** @throws {Error} The patch does not fit the source any more: says what to do. */
+export async function tryWithout(rule: Rule): Promise<Outcome> {
+  const folder = await mkdtemp(join(tmpdir(), "tailrace-rule-"));
+  try {
+    for (const part of ["src", "test/sim", "test/support", "package.json"]) {
+      await cp(join(root, part), join(folder, part), { recursive: true });
+    }
+    await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+    for (const change of rule.patch) await apply(folder, rule, change);
+    const name = rule.execution.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", name];
+    const directed = await run(folder, executions, 60_000);
+    // A name that nobody has would be no failure either.
+    const ran = /^\s*[1-9]\d* (pass|fail)$/m.test(directed.output);
+    if (!ran && directed.ended) throw new Error(`No execution is called "${rule.execution}":\n${directed.output}`);
+    if (rule.seeds === undefined) {
+      return { execution: directed.status !== 0, seed: undefined, output: directed.output };
+    }
+    const random = await run(folder, ["test/sim/rules/first-failing-seed.ts", String(rule.seeds)], 120_000);
+    const failing = /^seed (\d+) fails/m.exec(random.output)?.[1];
+    // A run that never ends is caught as well: at the seed that was begun last.
+    const begun = random.ended ? undefined : [...random.output.matchAll(/^seed (\d+) begins$/gm)].at(-1)?.[1];
+    const seed = failing ?? begun;
+    return {
+      execution: directed.status !== 0,
+      seed: seed === undefined ? undefined : Number(seed),
+      output: directed.output + random.output,
+    };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function apply(folder: string, rule: Rule, { find, replace }: Rule["patch"][number]): Promise<void> {
+  const log = join(folder, "src", "log");
+  const names = (await readdir(log)).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+  const found: { path: string; source: string }[] = [];
+  for (const path of names.map((name) => join(log, name))) {
+    const source = await readFile(path, "utf8");
+    for (let times = source.split(find).length - 1; times > 0; times--) found.push({ path, source });
+  }
+  const [only] = found;
+  if (!only || found.length > 1) {
+    throw new Error(
+      `The patch that undoes "${rule.undone}" does not fit any more: what it looks for stands ${found.length} times in ` +
+        `src/log/, not once. Find where that rule is kept now and mend the patch in test/sim/rules/; if it is kept by ` +
+        `something else, or needed no more, change or remove the entry and say so in the commit.\n` +
+        `It looks for:\n${find}`,
+    );
+  }
+  // A function, or "$" would mean something.
+  await writeFile(
+    only.path,
+    only.source.replace(find, () => replace),
+  );
+}
+
+interface Ran {
+  readonly status: number | null;
+  readonly output: string;
+  /** Not ended by us for being late. */
+  readonly ended: boolean;
+}
+
+function run(folder: string, args: readonly string[], timeoutMs: number): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(join(root, "node_modules", ".bin", "bun"), args, { cwd: folder });
+    let output = "";
+    let ended = true;
+    const late = setTimeout(() => {
+      ended = false;
+      // A microtask that never ends hears no other signal.
+      child.kill("SIGKILL");
+    }, timeoutMs);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+      });
+    }
+    child.on("error", reject);
+    child.on("close", (status) => {
+      clearTimeout(late);
+      resolve({ status, output, ended });
+    });
+  });
+}

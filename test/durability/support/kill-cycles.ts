@@ -31,16 +31,13 @@ const groupsEach = 10_000;
 export class Life {
   readonly random: Seeded;
   readonly ledger = new Ledger();
-  readonly #folder: string;
+  readonly #more: Pick<Orders, "data" | "dump" | "freeSpaceReserve">;
   #starts = 0;
 
-  constructor(name: string, folder: string) {
+  /** `folder`: for what is not the log's. */
+  constructor(name: string, folder: string, more: Partial<Pick<Orders, "data" | "freeSpaceReserve">> = {}) {
     this.random = seeded(chooseSeed(name), 16);
-    this.#folder = folder;
-  }
-
-  get #dump(): string {
-    return path.join(this.#folder, "dump");
+    this.#more = { data: path.join(folder, "data"), dump: path.join(folder, "dump"), ...more };
   }
 
   /** Starts a process, checks what it found, and lets it run until it ends, killed or not. */
@@ -50,7 +47,7 @@ export class Life {
   ): Promise<End> {
     const start = this.#starts++;
     const orders: Orders = {
-      ...{ data: path.join(this.#folder, "data"), dump: this.#dump, seed: this.random.between(1, 1e9) },
+      ...{ ...this.#more, seed: this.random.between(1, 1e9) },
       ...{ firstSerial: start * serialsEach, firstGroup: 1 + start * groupsEach },
       ...(load ? { load } : {}),
     };
@@ -70,7 +67,7 @@ export class Life {
   }
 
   #check({ groups, files }: Found): void {
-    this.ledger.check(groups, fs.readFileSync(this.#dump));
+    this.ledger.check(groups, fs.readFileSync(this.#more.dump));
     // Nothing reads what no record calls for; but it must not stay for ever.
     for (const group of groups) {
       const own = files.filter((name) => name.startsWith(`${group.group}/`));

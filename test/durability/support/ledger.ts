@@ -31,7 +31,7 @@ interface Group {
   kept: Map<number, Kept>;
   baseIndex: number;
   term: number;
-  /** Serials that were cut off, or went with a log that another replaced: none may return. */
+  /** Serials that were refused, cut off, or went with a log that another replaced: none may be there. */
   readonly gone: Set<number>;
   pending: Pending | undefined;
 }
@@ -67,6 +67,15 @@ export class Ledger {
         const [, group, index, serial, digest] = said;
         this.#of(group).kept.set(index, { serial, digest });
         this.acknowledged += 1;
+        return;
+      }
+      case "refused":
+        this.#of(said[1]).gone.add(said[2]);
+        return;
+      case "unchanged": {
+        const group = this.#of(said[1]);
+        if (group.pending?.change === "make") this.#groups.delete(said[1]);
+        group.pending = undefined;
         return;
       }
       case "voted":
@@ -172,7 +181,7 @@ export class Ledger {
       if (serial === undefined) continue;
       assert.ok(
         !known.gone.has(serial),
-        `group ${number}: batch ${index} with serial ${serial} was cut off, and is back`,
+        `group ${number}: batch ${index} with serial ${serial} was refused or cut off, and is there`,
       );
       assert.ok(serial > lastSerial, `group ${number}: serial ${serial} comes after ${lastSerial}`);
       lastSerial = serial;

@@ -19,6 +19,8 @@ import type { Change, LoadOrders, Orders, Said } from "./said.ts";
 const large = { from: 70 << 10, to: 200 << 10 };
 /** One append in so many begins a term. */
 const beginsOneIn = 200;
+/** Who was refused waits so long. */
+const refusalPauseMs = 2;
 const dayMicros = 86_400e6;
 const hexDigits = 32;
 
@@ -36,6 +38,7 @@ class Load {
   /** Groups with a change on its way: one at a time. */
   readonly #changing = new Set<number>();
   readonly #beginning = new Set<number>();
+  #refusals = 0;
   #serial: number;
   #nextGroup: number;
 
@@ -88,7 +91,12 @@ class Load {
       ...{ group, checkpointState: new Uint8Array(30), startOffset: 0, appendTimeMicros: systemClock.nowMicros() },
       note: this.#random.bytes(8),
     });
-    await made;
+    try {
+      await made;
+    } catch (error) {
+      this.#say(["unchanged", group, this.#whyRefused(error)]);
+      return;
+    }
     this.#say(["made", group]);
     await this.#prepare(log);
     this.#groups.push(group);
@@ -106,22 +114,45 @@ class Load {
       const isLarge = largeOneIn > 0 && this.#random.between(1, largeOneIn) === 1;
       const { from, to } = isLarge ? large : payloadBytes;
       const begins = this.#random.between(1, beginsOneIn) === 1 && !this.#beginning.has(log.group);
-      await (begins ? this.#beginTerm(log) : this.#append(log, this.#random.between(from, to))).catch(refusedByRemoval);
+      const serial = this.#serial++;
+      const append = begins ? this.#beginTerm(log, serial) : this.#append(log, serial, this.#random.between(from, to));
+      await append.catch((error: unknown) => this.#refused(log.group, serial, error));
     }
   }
 
-  async #append(log: GroupLog, bytes: number): Promise<void> {
-    const serial = this.#serial++;
+  /** Appends to a log that is being removed are refused; and all are while the disk is full. */
+  async #refused(group: number, serial: number, error: unknown): Promise<void> {
+    if (error instanceof TailraceError && error.reason === "stream_not_found") return;
+    this.#say(["refused", group, serial, this.#whyRefused(error)]);
+    await this.#readLast(group);
+    await new Promise((resolve) => setTimeout(resolve, refusalPauseMs));
+  }
+
+  /** Reads go on, whatever is refused. */
+  async #readLast(group: number): Promise<void> {
+    const log = this.#logOf(group);
+    if (!log || this.#changing.has(group) || log.durableEnd.index === 0) return;
+    const belowIndex = log.durableEnd.index;
+    const [last] = await log.read({ from: { index: belowIndex - 1 }, belowIndex, maxBytes: 1 });
+    if (last?.index !== belowIndex - 1) throw new Error(`batch ${belowIndex - 1} of group ${group} can't be read`);
+  }
+
+  #whyRefused(error: unknown): string {
+    if (!(error instanceof NoRoomError) || this.#load.changesAfterRefusals === undefined) throw error;
+    this.#refusals += 1;
+    return `${error.code}: ${error.message}`;
+  }
+
+  async #append(log: GroupLog, serial: number, bytes: number): Promise<void> {
     const payload = payloadOf(log.group, serial, bytes);
     const { index, digest } = await log.append({ kind: BatchKind.records, payload, recordCount: recordsOf(serial) });
     this.#say(["acked", log.group, index, serial, Buffer.from(digest).toString("hex", 0, hexDigits / 2)]);
   }
 
   /** As a leader that was just elected does. */
-  async #beginTerm(log: GroupLog): Promise<void> {
+  async #beginTerm(log: GroupLog, serial: number): Promise<void> {
     this.#beginning.add(log.group);
     try {
-      const serial = this.#serial++;
       const term = Math.max(log.vote.term, log.durableEnd.term) + 1;
       const payload = payloadOf(log.group, serial, 12);
       const begins = { term, votedFor: { diskId: this.#folder.diskId, life: 0 } };
@@ -138,9 +169,13 @@ class Load {
       await new Promise((resolve) => setTimeout(resolve, this.#random.between(0, 4)));
       const group = this.#groups[this.#random.between(0, this.#groups.length - 1)];
       const log = group === undefined ? undefined : this.#logOf(group);
-      if (!log || this.#changing.has(log.group)) continue;
+      if (!log || this.#changing.has(log.group) || this.#refusals < (this.#load.changesAfterRefusals ?? 0)) continue;
       this.#changing.add(log.group);
-      await this.#change(change, log);
+      await this.#change(change, log).catch((error: unknown) => {
+        this.#say(["unchanged", log.group, this.#whyRefused(error)]);
+        // A log whose removal was refused goes on.
+        if (!this.#groups.includes(log.group)) this.#groups.push(log.group);
+      });
       this.#changing.delete(log.group);
     }
   }
@@ -170,6 +205,11 @@ class Load {
   }
 
   async #remove(log: GroupLog): Promise<void> {
+    // While the disk is full none can be made in place of those that go.
+    if (this.#groups.length <= this.#load.groups / 2) {
+      await this.#make();
+      return;
+    }
     this.#groups.splice(this.#groups.indexOf(log.group), 1);
     this.#say(["removing", log.group]);
     await this.#folder.remove(log.group);
@@ -206,11 +246,4 @@ class Load {
     stampHeader(batch.subarray(0, batchHeader.bytes), payload, stamp, digestBefore, systemHash, batch);
     return batch;
   }
-}
-
-/** Appends to a log that is being removed are refused; no other refusal belongs to this load. */
-function refusedByRemoval(error: unknown): void {
-  if (error instanceof TailraceError && error.reason === "stream_not_found") return;
-  if (error instanceof NoRoomError) throw new Error(`refused: ${error.message}`);
-  throw error;
 }

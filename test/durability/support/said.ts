@@ -17,6 +17,8 @@ export interface Orders {
   /** Groups that were never there begin here. */
   readonly firstGroup: number;
   readonly seed: number;
+  /** Part of the volume that appends leave; the log's own default if left out. */
+  readonly freeSpaceReserve?: number;
 }
 
 /** A load without end. */
@@ -34,6 +36,8 @@ export interface LoadOrders {
   readonly tailMaxBytes: number;
   /** What is done to logs beside appending, all the time. */
   readonly changes: readonly Change[];
+  /** The disk may be full: appends may be refused, and changes begin after so many refusals only. */
+  readonly changesAfterRefusals?: number;
 }
 
 export type Change = "cut" | "remove" | "install" | "trim";
@@ -67,6 +71,10 @@ export type Said =
   | readonly ["acked", number, number, number, string]
   /** Group and index. */
   | readonly ["cutting" | "cut" | "trimming" | "trimmed" | "installing" | "installed", number, number]
+  /** Group, serial, why: the disk is full, and nothing of it was written. */
+  | readonly ["refused", number, number, string]
+  /** Group, why: the change that was begun was refused for want of room. */
+  | readonly ["unchanged", number, string]
   /** Group and term: a vote of ours is durable. */
   | readonly ["voted", number, number]
   | readonly ["failed", string];

@@ -92,4 +92,6 @@ function note(said: Said, underWay: Set<string>, begun: Map<string, number>): vo
     begun.set(begins, (begun.get(begins) ?? 0) + 1);
   }
   if (over !== undefined) underWay.delete(over);
+  // Which change it was, is not said.
+  if (said[0] === "unchanged") for (const change of changes.keys()) underWay.delete(change);
 }

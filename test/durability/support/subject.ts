@@ -34,6 +34,7 @@ async function run(): Promise<void> {
     settings: {
       ...{ journalFileBytes: 1 << 20, journalFiles: 4, arenaBytes: 1 << 20, segmentHandles: 64 },
       tailMaxBytes: orders.load?.tailMaxBytes ?? 2 << 20,
+      ...(orders.freeSpaceReserve === undefined ? {} : { freeSpaceReserve: orders.freeSpaceReserve }),
     },
   });
   const { kind, keptBytes, cutBytes } = folder.report;

@@ -13,6 +13,7 @@ import { savePromised } from "./log-promises.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import { Rounds } from "./rounds.ts";
+import { segmentSizes } from "./segment-sizes.ts";
 import type { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
 import type {
@@ -168,8 +169,7 @@ export class JournaledLog implements GroupLog {
   }
 
   segmentSizes(): SegmentSize[] {
-    const { base, flushed } = this.state;
-    return this.segments.sizes().filter(({ firstIndex: at }) => at >= base.index && at <= flushed.segment);
+    return segmentSizes(this.state, this.segments);
   }
 
   dropBefore(checkpointIndex: number): Promise<void> {

@@ -14,6 +14,7 @@ import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import { Rounds } from "./rounds.ts";
 import { isDamage } from "./segment.ts";
+import { segmentSizes } from "./segment-sizes.ts";
 import type { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
 import type {
@@ -25,6 +26,7 @@ import type {
   NewBatch,
   Promised,
   SegmentLimits,
+  SegmentSize,
   Vote,
 } from "./types.ts";
 
@@ -165,6 +167,10 @@ export class JournaledLog implements GroupLog {
     const found = await this.#reading(() => segments.lastBelow(offset));
     // A segment that grows may have begun with a checkpoint that is not synced there yet.
     return Math.max(Math.min(found ?? 0, state.flushed.segment), state.base.index);
+  }
+
+  segmentSizes(): SegmentSize[] {
+    return segmentSizes(this.state, this.segments);
   }
 
   dropBefore(checkpointIndex: number): Promise<void> {

@@ -61,6 +61,8 @@ export interface NewBatch {
   readonly begins?: Required<Vote>;
   /** The group's note from this batch on, in the same frame: opaque, at most 512 bytes. */
   readonly note?: Uint8Array;
+  /** A segment begins before it, with a checkpoint, whatever the one that grows has: unless that has nothing else yet. */
+  readonly rolls?: boolean;
   /**
    * Called synchronously when the batch is stamped, before anything is stamped after it: so a checkpoint's state can
    * count exactly what comes before it. A refusal takes the stamp back.
@@ -91,6 +93,12 @@ export interface LogReadRequest {
 export interface SegmentLimits {
   readonly maxBytes: number;
   readonly maxAgeMicros: number;
+}
+
+/** A segment: index of the checkpoint that it begins with, and bytes of its durable batches. */
+export interface SegmentSize {
+  readonly firstIndex: number;
+  readonly sizeBytes: number;
 }
 
 /** The log of one group. */
@@ -140,7 +148,9 @@ export interface GroupLog {
   cut(index: number): Promise<void>;
   /** Index of the newest checkpoint with which a synced segment begins and whose offset is not above `offset`; else the base. */
   segmentBelow(offset: number): Promise<number>;
-  /** Moves the base to a committed checkpoint with which a segment begins, and drops the files below it. */
+  /** Its segments in order, from the base on: what is in the journal counts as it will be in files. */
+  segmentSizes(): SegmentSize[];
+  /** Moves the base to a committed checkpoint, and drops the files below it; what is before it is flushed first. */
   dropBefore(checkpointIndex: number): Promise<void>;
   /** Begins the log anew with a stored checkpoint, batch and all, which is committed: beside the old one, then in its place. */
   install(checkpoint: Uint8Array): Promise<void>;

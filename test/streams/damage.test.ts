@@ -163,6 +163,9 @@ describe("a damaged stream of a node that is alone", () => {
         assert.equal(read.length, whole);
         assert.equal(refusal?.code, Code.DataLoss);
         await client.streams.deleteStream({ name: "hurt" });
+        await client.streams.createStream({ name: "hurt" });
+        await append(client, "hurt", 0);
+        assert.equal((await client.streams.getStream({ name: "hurt" })).stream?.highWatermark, 1n);
       });
     });
   }

@@ -5,6 +5,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { DiskError } from "../../base/disk-errors.ts";
 import { type ErrorCode, type ErrorFacts, type Reason, TailraceError } from "../../base/errors.ts";
 import {
   type ErrorDetail,
@@ -53,6 +54,7 @@ export function errorMapper(logger: Logger, requestMaxBytes: number): ErrorMappe
     }
     if (error instanceof TailraceError) return fromTailraceError(error, context);
     if (error instanceof CallEndedError) return fromCallEnded(error, context);
+    if (error instanceof DiskError) return fromDiskError(context);
     logger.error({ err: error, callId: context.callId, rpc: context.rpc }, "A call failed by a fault of the node");
     const message = `Internal error in call ${context.callId}: the node's log has the cause`;
     const todo = "Tell whoever runs the node, with the id of the call";
@@ -145,6 +147,18 @@ function fromCallEnded(error: CallEndedError, context: ErrorContext): ConnectErr
       ? "Read the stream to see whether the records are there before they are sent again"
       : "Try again with more time";
   return withDetail(code, error.message, { ...common(context), todo, fate: fates[context.fate ?? "none"] });
+}
+
+/** The node says once what failed, and ends. */
+function fromDiskError(context: ErrorContext): ConnectError {
+  const isAppend = context.fate === "unknown";
+  const message = isAppend
+    ? "The node's disk failed: what became of the append is not known"
+    : "The node's disk failed";
+  const todo = isAppend
+    ? "Read the stream, once the node is back, to see whether the records are there before they are sent again"
+    : "Try again when the node is back";
+  return withDetail(Code.Internal, message, { ...common(context), todo, fate: fates[context.fate ?? "none"] });
 }
 
 function common({ callId, field, requestNumber }: ErrorContext) {

@@ -5,9 +5,10 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, describe, test } from "node:test";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
-import { DataFolderError } from "../base/disk-errors.ts";
+import { DataFolderError, NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import { systemClock } from "../host/clock.ts";
+import type { Disk } from "../host/disk.ts";
 import { systemHash } from "../host/hash.ts";
 import { nodeDisk } from "../host/node-disk.ts";
 import { systemRandom } from "../host/random.ts";
@@ -26,9 +27,9 @@ function newPath(): string {
   return path.join(root, `${folders}`);
 }
 
-function open(data: string, settings: LogOptions = {}): Promise<DataFolder> {
+function open(data: string, settings: LogOptions = {}, disk: Disk = nodeDisk()): Promise<DataFolder> {
   return openDataFolder({
-    ...{ path: data, disk: nodeDisk(), clock: systemClock, hash: systemHash, random: systemRandom },
+    ...{ path: data, disk, clock: systemClock, hash: systemHash, random: systemRandom },
     settings: { journalFileBytes: 1 << 20, journalFiles: 2, arenaBytes: 1 << 20, ...settings },
   });
 }
@@ -363,6 +364,36 @@ test("what a kill left of segments that were dropped goes at the next start, an 
 
   const again = await open(after);
   assert.deepEqual(filesIn(after), left);
+  await again.close();
+});
+
+test("a start with a full ring and a full disk is over when what it could not flush is cut off again", async () => {
+  const real = nodeDisk();
+  const full: Disk = {
+    ...real,
+    async open(file, options) {
+      const opened = await real.open(file, options);
+      if (opened && file.endsWith(".log")) opened.write = () => Promise.reject(new NoRoomError("full", "ENOSPC"));
+      return opened;
+    },
+    async remove(file) {
+      // A folder may go faster than a file in it.
+      if (file.endsWith(".log")) await new Promise((resolve) => setTimeout(resolve, 20));
+      await real.remove(file);
+    },
+  };
+  const data = newPath();
+  const folder = await open(data, {}, full);
+  const log = make(folder);
+  await assert.rejects(append(log, 1000, 10_000), NoRoomError);
+  const batches = await all(log);
+  const copy = killed(data);
+  await folder.close();
+
+  const again = await open(copy, {}, full);
+  const failed = await Promise.race([again.failed, new Promise((resolve) => setTimeout(resolve, 100))]);
+  assert.equal(failed, undefined);
+  assert.deepEqual(await all(logIn(again)), batches);
   await again.close();
 });
 

@@ -172,6 +172,9 @@ export class Flusher {
       await this.start(false);
       if (this.#broken) throw this.#broken;
       if (isLeft() && this.#log.tail.startIndex === start && this.#flushes.length === 0) {
+        // Not before it is cut off again: who is told may refuse what waits here, or drop the folder.
+        await this.idle();
+        if (this.#broken) throw this.#broken;
         throw new NoRoomError(`no room to flush the tail of group ${this.#log.group}`);
       }
     }

@@ -25,6 +25,7 @@ import type {
   NewBatch,
   Promised,
   SegmentLimits,
+  SegmentSize,
   Vote,
 } from "./types.ts";
 
@@ -165,6 +166,11 @@ export class JournaledLog implements GroupLog {
     const found = await this.#reading(() => segments.lastBelow(offset));
     // A segment that grows may have begun with a checkpoint that is not synced there yet.
     return Math.max(Math.min(found ?? 0, state.flushed.segment), state.base.index);
+  }
+
+  segmentSizes(): SegmentSize[] {
+    const { base, flushed } = this.state;
+    return this.segments.sizes().filter(({ firstIndex: at }) => at >= base.index && at <= flushed.segment);
   }
 
   dropBefore(checkpointIndex: number): Promise<void> {

@@ -5,6 +5,7 @@ import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
 import { BatchKind } from "../base/batch.ts";
 import type { GroupLog, SegmentLimits } from "./types.ts";
 
+const { checkpoint, records, trim } = BatchKind;
 const state = () => new Uint8Array(20);
 const wide: SegmentLimits = { maxBytes: 1 << 20, maxAgeMicros: 1e16 };
 
@@ -14,15 +15,19 @@ async function kindsOf(log: GroupLog): Promise<number[]> {
   return kinds;
 }
 
+async function newLog(): Promise<{ log: GroupLog; append(): Promise<unknown>; close(): Promise<void> }> {
+  const folder = await openFolder(temporaryFolder());
+  const { log } = folder.create({
+    ...{ group: 1, checkpointState: state(), startOffset: 0, appendTimeMicros: 1, note: new Uint8Array(0) },
+  });
+  log.rollBy(wide, state);
+  const append = () => log.append({ kind: records, payload: new Uint8Array(100), recordCount: 1 });
+  return { log, append, close: () => folder.close() };
+}
+
 describe("limits of segments", () => {
   test("hold from the next append on when they are changed", async () => {
-    const folder = await openFolder(temporaryFolder());
-    const { log } = folder.create({
-      ...{ group: 1, checkpointState: state(), startOffset: 0, appendTimeMicros: 1, note: new Uint8Array(0) },
-    });
-    const append = () => log.append({ kind: BatchKind.records, payload: new Uint8Array(100), recordCount: 1 });
-    const { checkpoint, records } = BatchKind;
-    log.rollBy(wide, state);
+    const { log, append, close } = await newLog();
     for (let at = 0; at < 3; at++) await append();
     assert.deepEqual(await kindsOf(log), [checkpoint, records, records, records]);
     log.rollBy({ ...wide, maxBytes: 500 }, state);
@@ -30,8 +35,57 @@ describe("limits of segments", () => {
     assert.deepEqual((await kindsOf(log)).slice(4), [checkpoint, records, records, checkpoint, records]);
     log.rollBy(wide, state);
     for (let at = 0; at < 3; at++) await append();
-    const kinds = await kindsOf(log);
-    assert.deepEqual(kinds.slice(-3), [records, records, records]);
-    await folder.close();
+    assert.deepEqual((await kindsOf(log)).slice(-3), [records, records, records]);
+    await close();
+  });
+});
+
+describe("a batch that rolls", () => {
+  const rolling = { kind: trim, payload: new Uint8Array(10), recordCount: 0, rolls: true };
+
+  test("has a checkpoint right before it, of its own or the one that is there", async () => {
+    const { log, append, close } = await newLog();
+    await log.append(rolling);
+    await log.append(rolling);
+    await append();
+    await log.append(rolling);
+    await append();
+    const kinds = [checkpoint, trim, checkpoint, trim, records, checkpoint, trim, records];
+    assert.deepEqual(await kindsOf(log), kinds);
+    await close();
+  });
+
+  test("begins a segment, up to which files can go though it is in the journal yet", async () => {
+    const { log, append, close } = await newLog();
+    for (let at = 0; at < 3; at++) await append();
+    assert.deepEqual(log.segmentSizes(), []);
+    const { index } = await log.append(rolling);
+    log.setCommit(log.durableEnd.index);
+    await log.dropBefore(index - 1);
+    assert.equal(log.base.index, index - 1);
+    assert.deepEqual(log.segmentSizes(), [{ firstIndex: index - 1, sizeBytes: log.storedBytes }]);
+    await close();
+  });
+
+  test("segments that may be begun with are told in order, the one that grows last", async () => {
+    const { log, append, close } = await newLog();
+    log.rollBy({ ...wide, maxBytes: 500 }, state);
+    for (let at = 0; at < 12; at++) await append();
+    const { index } = await log.append(rolling);
+    log.setCommit(log.durableEnd.index);
+    const before = (await kindsOf(log)).flatMap((kind, at) => (kind === checkpoint ? [at] : []));
+    const third = before[2] ?? 0;
+    await log.dropBefore(third);
+    const sizes = log.segmentSizes();
+    assert.deepEqual(
+      sizes.map(({ firstIndex }) => firstIndex),
+      before.slice(2),
+    );
+    assert.equal(sizes.at(-1)?.firstIndex, index - 1);
+    assert.equal(
+      sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      log.storedBytes,
+    );
+    await close();
   });
 });

@@ -36,9 +36,14 @@ export class Rolling {
     this.#checkpointState = checkpointState;
   }
 
+  /** Whether the segment has more than its checkpoint. */
+  get isBegun(): boolean {
+    return this.#log.stamped.index > this.#firstIndex + 1;
+  }
+
   /** Whether the next batch must be a checkpoint. Never right after one: a checkpoint may be larger than the limit. */
   get isDue(): boolean {
-    if (!this.#limits || this.#log.stamped.index <= this.#firstIndex + 1) return false;
+    if (!this.#limits || !this.isBegun) return false;
     if (this.#bytes >= this.#limits.maxBytes) return true;
     const since = this.#sinceMicros;
     return since !== undefined && this.#clock.nowMicros() - since >= this.#limits.maxAgeMicros;

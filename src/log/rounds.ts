@@ -306,7 +306,8 @@ export class Rounds implements Contributor, FlushSource {
   /** Puts a checkpoint before what waits, if one is due. Once it is there it stays, whatever the clock says next. */
   #gatherDueCheckpoint(): void {
     const [first] = this.#gathered;
-    if (!first || first.batch.kind === BatchKind.checkpoint || !this.rolling.isDue) return;
+    if (!first || first.batch.kind === BatchKind.checkpoint) return;
+    if (!this.rolling.isDue && !(first.batch.rolls && this.rolling.isBegun)) return;
     const batch = this.rolling.checkpoint();
     const bytes = batchHeader.bytes + batch.payload.length;
     const nobody = { resolve: () => {}, reject: () => {} };

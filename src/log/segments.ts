@@ -65,6 +65,11 @@ export class Segments {
     return bytes;
   }
 
+  /** Each one's first index and size, in order. */
+  sizes(): { firstIndex: number; sizeBytes: number }[] {
+    return this.#segments.map(({ firstIndex, sizeBytes }) => ({ firstIndex, sizeBytes }));
+  }
+
   /** Begins the next one; the one before it is sealed. */
   begin(firstIndex: number): Segment {
     const before = this.active;

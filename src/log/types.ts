@@ -61,6 +61,8 @@ export interface NewBatch {
   readonly begins?: Required<Vote>;
   /** The group's note from this batch on, in the same frame: opaque, at most 512 bytes. */
   readonly note?: Uint8Array;
+  /** A segment begins before it, with a checkpoint, whatever the one that grows has: unless that has nothing else yet. */
+  readonly rolls?: boolean;
   /**
    * Called synchronously when the batch is stamped, before anything is stamped after it: so a checkpoint's state can
    * count exactly what comes before it. A refusal takes the stamp back.
@@ -91,6 +93,12 @@ export interface LogReadRequest {
 export interface SegmentLimits {
   readonly maxBytes: number;
   readonly maxAgeMicros: number;
+}
+
+/** A segment: index of the checkpoint that it begins with, and its bytes on the disk. */
+export interface SegmentSize {
+  readonly firstIndex: number;
+  readonly sizeBytes: number;
 }
 
 /** The log of one group. */
@@ -140,6 +148,8 @@ export interface GroupLog {
   cut(index: number): Promise<void>;
   /** Index of the newest checkpoint with which a synced segment begins and whose offset is not above `offset`; else the base. */
   segmentBelow(offset: number): Promise<number>;
+  /** The synced segments that files may begin with, in order, from the base on. */
+  segmentSizes(): SegmentSize[];
   /** Moves the base to a committed checkpoint with which a segment begins, and drops the files below it. */
   dropBefore(checkpointIndex: number): Promise<void>;
   /** Begins the log anew with a stored checkpoint, batch and all, which is committed: beside the old one, then in its place. */

@@ -5,10 +5,10 @@
  */
 import type { BatchKind, StoredBatch } from "../base/batch.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
-import type { AppendedBatch, LogPosition, LogReadRequest } from "../log/types.ts";
+import type { AppendedBatch, LogPosition, LogReadRequest, SegmentSize } from "../log/types.ts";
 import type { StoredCatalogue, StoredCreation } from "../wire/catalogue.ts";
 
-export type { AppendedBatch, LogMetrics, LogPosition, LogReadRequest } from "../log/types.ts";
+export type { AppendedBatch, LogMetrics, LogPosition, LogReadRequest, SegmentSize } from "../log/types.ts";
 
 /** A batch to append. */
 export interface LogBatch {
@@ -21,6 +21,8 @@ export interface LogBatch {
   readonly frees?: boolean;
   /** Called synchronously when its place is settled, before anything after it is placed; a refusal takes it back. */
   readonly stamped?: (index: number, appendTimeMicros: number) => void;
+  /** A checkpoint goes right before it, with which files may begin once it is committed. */
+  readonly rolls?: boolean;
   /**
    * Called synchronously before it is passed on to the log, for what can't be checked before the log's past is known; what
    * it throws is the batch's refusal.
@@ -55,7 +57,9 @@ export interface LogDoor {
   readonly baseIndex: number;
   /** Index of the newest checkpoint that files may begin with where nothing below `logStart` is needed. */
   baseIndexFor(logStart: number): Promise<number>;
-  /** Drops the files below a checkpoint that `baseIndexFor` gave. @throws {NoRoomError} They stay. */
+  /** The segments that files may begin with, in order, the one that grows last; empty while all is in the journal. */
+  segmentSizes(): SegmentSize[];
+  /** Drops the files below a committed checkpoint. @throws {NoRoomError} They stay. */
   dropBefore(baseIndex: number): Promise<void>;
   /** The newest checkpoint, and what it says of the stream. */
   lastCheckpoint(): Promise<{ readonly index: number; readonly part: StreamPart }>;

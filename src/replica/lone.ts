@@ -31,6 +31,7 @@ import type {
   LogPosition,
   LogReadRequest,
   NewLog,
+  SegmentSize,
   StreamPart,
 } from "./log-door.ts";
 import { decodeStoredCheckpoint, type LogPast, pastOfCheckpoint, readPast, segmentLimitsOf } from "./log-past.ts";
@@ -198,6 +199,10 @@ class LoneLog implements LogDoor {
 
   baseIndexFor(logStart: number): Promise<number> {
     return this.#log.segmentBelow(logStart);
+  }
+
+  segmentSizes(): SegmentSize[] {
+    return this.#log.segmentSizes();
   }
 
   dropBefore(baseIndex: number): Promise<void> {

@@ -38,6 +38,7 @@ function logOf(counts: readonly number[]): LogDoor {
     isDamaged: false,
     append: never,
     endSegmentsBy: () => {},
+    segmentSizes: () => [],
     findTime: never,
     lastCheckpoint: never,
     onCommit: never,

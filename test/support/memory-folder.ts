@@ -35,7 +35,8 @@ interface Gathered {
 
 interface Stored {
   readonly batches: StoredBatch[];
-  vote: Vote;
+  readonly vote: Vote;
+  readonly baseIndex: number;
 }
 
 export class MemoryFolder implements DataFolder {
@@ -71,8 +72,8 @@ export class MemoryFolder implements DataFolder {
       droppedBatches: 0,
       durationMs: 0,
     };
-    for (const [group, { batches, vote }] of stored) {
-      this.#logs.set(group, new MemoryLog(group, this, [...batches], vote));
+    for (const [group, { batches, vote, baseIndex }] of stored) {
+      this.#logs.set(group, new MemoryLog(group, this, { batches: [...batches], vote, baseIndex }));
     }
   }
 
@@ -85,7 +86,7 @@ export class MemoryFolder implements DataFolder {
   }
 
   create({ group, checkpointState, startOffset, appendTimeMicros }: NewGroup): { log: GroupLog; made: Promise<void> } {
-    const log = new MemoryLog(group, this, [], { term: 0 });
+    const log = new MemoryLog(group, this, { batches: [], vote: { term: 0 }, baseIndex: 0 });
     log.makeFrom(checkpointState, startOffset, appendTimeMicros);
     this.#logs.set(group, log);
     const made = new Promise<AppendedBatch | undefined>((resolve, reject) =>
@@ -121,6 +122,11 @@ export class MemoryFolder implements DataFolder {
     this.#wake?.();
   }
 
+  /** What the log is now is durable. */
+  keep({ group, batches, vote, base }: MemoryLog): void {
+    this.#stored.set(group, { batches: [...batches], vote, baseIndex: base.index });
+  }
+
   gather(gathered: Gathered): void {
     this.#gathered.push(gathered);
     if (!this.#writing) void this.#write();
@@ -149,7 +155,7 @@ export class MemoryFolder implements DataFolder {
       this.frames.push(frame.lines);
       for (const log of logs) {
         log.settle();
-        this.#stored.set(log.group, { batches: [...log.batches], vote: log.vote });
+        this.keep(log);
       }
       taken.forEach(({ resolve }, at) => {
         resolve(frame.appended[at]);
@@ -184,6 +190,8 @@ export class MemoryLog implements GroupLog {
   note: Uint8Array = new Uint8Array(0);
   readonly damage = undefined;
   #commitIndex = 0;
+  /** What is below is gone, though it stays in `batches`, where each stands at its index. */
+  #baseIndex: number;
   #durableCount: number;
   #stampedVote: Vote | undefined;
   #rolling: { limits: SegmentLimits; state: (index: number) => Uint8Array } | undefined;
@@ -191,11 +199,12 @@ export class MemoryLog implements GroupLog {
   readonly #durable = new Set<() => void>();
   readonly #committed = new Set<() => void>();
 
-  constructor(group: number, folder: MemoryFolder, batches: StoredBatch[], vote: Vote) {
+  constructor(group: number, folder: MemoryFolder, { batches, vote, baseIndex }: Stored) {
     this.group = group;
     this.#folder = folder;
     this.batches = batches;
     this.#durableCount = batches.length;
+    this.#baseIndex = baseIndex;
     this.vote = vote;
   }
 
@@ -203,13 +212,31 @@ export class MemoryLog implements GroupLog {
     return Promise.reject(new Error(`group ${this.group} in memory can't be cut to ${index}`));
   }
 
-  /** Nothing of it is in segments. */
-  async segmentBelow(): Promise<number> {
-    return 0;
+  async segmentBelow(offset: number): Promise<number> {
+    return this.#checkpoints().findLast(({ baseOffset }) => baseOffset <= offset)?.index ?? this.#baseIndex;
   }
 
-  dropBefore(checkpointIndex: number): Promise<void> {
-    return Promise.reject(new Error(`group ${this.group} in memory can't drop what is before ${checkpointIndex}`));
+  segmentSizes(): { firstIndex: number; sizeBytes: number }[] {
+    const starts = this.#checkpoints().map(({ index }) => index);
+    return starts.map((firstIndex, at) => ({
+      firstIndex,
+      sizeBytes: bytesOf(this.batches.slice(firstIndex, starts[at + 1] ?? this.#durableCount)),
+    }));
+  }
+
+  /** Checkpoints that are kept: in memory all that is durable is in segments at once. */
+  #checkpoints(): StoredBatch[] {
+    return this.#kept().filter(({ kind }) => kind === BatchKind.checkpoint);
+  }
+
+  #kept(): StoredBatch[] {
+    return this.batches.slice(this.#baseIndex, this.#durableCount);
+  }
+
+  async dropBefore(checkpointIndex: number): Promise<void> {
+    if (this.batches[checkpointIndex]?.kind !== BatchKind.checkpoint) throw new Error("only a checkpoint is a base");
+    this.#baseIndex = Math.max(checkpointIndex, this.#baseIndex);
+    this.#folder.keep(this);
   }
 
   install(): Promise<void> {
@@ -217,7 +244,7 @@ export class MemoryLog implements GroupLog {
   }
 
   get base(): { index: number; offset: number } {
-    return { index: 0, offset: this.batches[0]?.baseOffset ?? 0 };
+    return { index: this.#baseIndex, offset: this.batches[this.#baseIndex]?.baseOffset ?? 0 };
   }
 
   get durableEnd(): LogPosition {
@@ -229,7 +256,7 @@ export class MemoryLog implements GroupLog {
   }
 
   get storedBytes(): number {
-    return this.batches.slice(0, this.#durableCount).reduce((sum, batch) => sum + headerBytes + batch.payloadBytes, 0);
+    return bytesOf(this.#kept());
   }
 
   rollBy(limits: SegmentLimits, state: (index: number) => Uint8Array): void {
@@ -281,7 +308,7 @@ export class MemoryLog implements GroupLog {
         : batch.baseOffset >= from.offset || batch.baseOffset + batch.recordCount > from.offset;
     const found: StoredBatch[] = [];
     let bytes = 0;
-    for (const batch of this.batches.slice(0, belowIndex)) {
+    for (const batch of this.batches.slice(this.#baseIndex, belowIndex)) {
       if (!isAtOrAfter(batch)) continue;
       bytes += headerBytes + batch.payloadBytes;
       if (found.length > 0 && bytes > maxBytes) break;
@@ -292,7 +319,7 @@ export class MemoryLog implements GroupLog {
   }
 
   async findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }> {
-    const found = this.batches.slice(0, belowIndex).find((batch) => batch.appendTimeMicros >= micros);
+    const found = this.batches.slice(this.#baseIndex, belowIndex).find((batch) => batch.appendTimeMicros >= micros);
     if (found !== undefined) return { index: found.index, offset: found.baseOffset };
     const { index, offset } = positionAfter(this.batches, belowIndex);
     return { index, offset };
@@ -315,7 +342,7 @@ export class MemoryLog implements GroupLog {
   stamp(batch: NewBatch, lines: string[]): AppendedBatch {
     if (batch.begins !== undefined) this.#stampedVote = batch.begins;
     this.#folder.nowMicros += 1000;
-    if (this.#mustRoll()) {
+    if (this.#mustRoll(batch)) {
       const state = this.#rolling?.state(this.batches.length) ?? new Uint8Array();
       this.#put(BatchKind.checkpoint, withPrefix(state), 0, this.#folder.nowMicros, this.#term());
       lines.push(`batch ${this.group}.${this.batches.length - 1} checkpoint`);
@@ -342,13 +369,13 @@ export class MemoryLog implements GroupLog {
     return Math.max(this.#stampedVote?.term ?? 0, this.batches.at(-1)?.term ?? 0);
   }
 
-  #mustRoll(): boolean {
+  #mustRoll({ rolls }: NewBatch): boolean {
     const from = this.batches.findLastIndex(({ kind }) => kind === BatchKind.checkpoint);
     const segment = this.batches.slice(from);
-    const bytes = segment.reduce((sum, batch) => sum + headerBytes + batch.payloadBytes, 0);
+    if (rolls === true && segment.length > 1) return true;
     const { rollAfterBatches } = this.#folder;
     if (rollAfterBatches !== undefined) return segment.length > rollAfterBatches;
-    return segment.length > 1 && bytes >= (this.#rolling?.limits.maxBytes ?? Number.POSITIVE_INFINITY);
+    return segment.length > 1 && bytesOf(segment) >= (this.#rolling?.limits.maxBytes ?? Number.POSITIVE_INFINITY);
   }
 
   #put(
@@ -381,6 +408,10 @@ export class MemoryLog implements GroupLog {
     this.batches.push(batch);
     return batch;
   }
+}
+
+function bytesOf(batches: readonly StoredBatch[]): number {
+  return batches.reduce((sum, { payloadBytes }) => sum + headerBytes + payloadBytes, 0);
 }
 
 function withPrefix(state: Uint8Array): Uint8Array {

@@ -39,6 +39,8 @@ export interface NodeOptions {
   readonly limits?: Partial<Limits>;
   /** What a stream gets whose creator leaves it out. */
   readonly streamDefaults?: Partial<StreamSettings>;
+  /** How often retention looks at each stream, at most; milliseconds (10,000). */
+  readonly retentionIntervalMs?: number;
   /** Journal, memory and handles. */
   readonly log?: Omit<LogOptions, "appendQueueMaxBytes">;
   readonly api?: Partial<Omit<ApiSettings, "drainGraceMs">>;
@@ -115,6 +117,8 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
       limits,
       defaults,
       createOnAppend: options.createOnAppend ?? true,
+      clock: systemClock,
+      retentionIntervalMs: options.retentionIntervalMs ?? 10_000,
       clusterId: () => systemRandom.bytes(16),
       nowMicros: systemClock.nowMicros,
     });

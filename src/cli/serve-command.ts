@@ -64,6 +64,7 @@ function addSettings(command: Command): void {
       noneOption("retention-bytes", "size", "of new streams: the oldest segments go while this much stays", parseSize),
     )
     .addOption(noneOption("retention-age", "time", "of new streams: records go when they are older", parseSeconds))
+    .addOption(timeOption("retention-interval", "how often retention looks at each stream, at most", 10, "10s"))
     .addOption(journalFiles.default(4).argParser(parseCount))
     .addOption(sizeOption("journal-file-bytes", "size of each of them, whole MiB", 64))
     .addOption(timeOption("shutdown-grace", "how long stopping may take", 25, "25s"));

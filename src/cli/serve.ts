@@ -27,6 +27,8 @@ export interface ServeOptions extends Limits {
   readonly retentionBytes: number;
   /** Seconds; 0: none. */
   readonly retentionAge: number;
+  /** Seconds. */
+  readonly retentionInterval: number;
   readonly journalFiles: number;
   readonly journalFileBytes: number;
   /** Seconds. */
@@ -49,7 +51,8 @@ export async function serve(options: ServeOptions): Promise<number> {
 
 function start(options: ServeOptions, logger: Logger): Promise<TailraceNode> {
   const { data, listen, logLevel: _, createOnAppend, segmentMaxBytes, segmentMaxAge, ...more } = options;
-  const { retentionBytes, retentionAge, journalFiles, journalFileBytes, shutdownGrace, ...limits } = more;
+  const { retentionBytes, retentionAge, retentionInterval, journalFiles, journalFileBytes, shutdownGrace, ...limits } =
+    more;
   const address = present(parseAddress(listen), "the flag was checked");
   if (!isLoopback(address.host)) {
     logger.warn(`Whoever can reach ${listen} can read and write all streams: there are no access rules yet`);
@@ -61,6 +64,7 @@ function start(options: ServeOptions, logger: Logger): Promise<TailraceNode> {
     createOnAppend: createOnAppend === "on",
     limits,
     streamDefaults: { segmentMaxBytes, segmentMaxAgeS: segmentMaxAge, retentionBytes, retentionAgeS: retentionAge },
+    retentionIntervalMs: retentionInterval * 1000,
     log: { journalFiles, journalFileBytes },
     shutdownGraceMs: shutdownGrace * 1000,
   });

@@ -14,6 +14,7 @@ import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import { Rounds } from "./rounds.ts";
 import { isDamage } from "./segment.ts";
+import { segmentSizes } from "./segment-sizes.ts";
 import type { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
 import type {
@@ -169,8 +170,7 @@ export class JournaledLog implements GroupLog {
   }
 
   segmentSizes(): SegmentSize[] {
-    const { base, flushed } = this.state;
-    return this.segments.sizes().filter(({ firstIndex: at }) => at >= base.index && at <= flushed.segment);
+    return segmentSizes(this.state, this.segments);
   }
 
   dropBefore(checkpointIndex: number): Promise<void> {

@@ -9,9 +9,9 @@ const { checkpoint, records, trim } = BatchKind;
 const state = () => new Uint8Array(20);
 const wide: SegmentLimits = { maxBytes: 1 << 20, maxAgeMicros: 1e16 };
 
-async function kindsOf(log: GroupLog): Promise<number[]> {
+async function kindsOf(log: GroupLog, from = 0): Promise<number[]> {
   const kinds: number[] = [];
-  for await (const { kind } of log.headers(0)) kinds.push(kind);
+  for await (const { kind } of log.headers(from)) kinds.push(kind);
   return kinds;
 }
 
@@ -58,7 +58,7 @@ describe("a batch that rolls", () => {
   test("begins a segment, up to which files can go though it is in the journal yet", async () => {
     const { log, append, close } = await newLog();
     for (let at = 0; at < 3; at++) await append();
-    assert.deepEqual(log.segmentSizes(), []);
+    assert.deepEqual(log.segmentSizes(), [{ firstIndex: 0, sizeBytes: log.storedBytes }]);
     const { index } = await log.append(rolling);
     log.setCommit(log.durableEnd.index);
     await log.dropBefore(index - 1);
@@ -67,25 +67,29 @@ describe("a batch that rolls", () => {
     await close();
   });
 
-  test("segments that may be begun with are told in order, the one that grows last", async () => {
+  test("segments are told in order, wherever they are, and together are the log", async () => {
     const { log, append, close } = await newLog();
     log.rollBy({ ...wide, maxBytes: 500 }, state);
     for (let at = 0; at < 12; at++) await append();
     const { index } = await log.append(rolling);
     log.setCommit(log.durableEnd.index);
     const before = (await kindsOf(log)).flatMap((kind, at) => (kind === checkpoint ? [at] : []));
-    const third = before[2] ?? 0;
-    await log.dropBefore(third);
-    const sizes = log.segmentSizes();
-    assert.deepEqual(
-      sizes.map(({ firstIndex }) => firstIndex),
-      before.slice(2),
-    );
-    assert.equal(sizes.at(-1)?.firstIndex, index - 1);
-    assert.equal(
-      sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      log.storedBytes,
-    );
+    const check = (starts: readonly number[]) => {
+      const sizes = log.segmentSizes();
+      assert.deepEqual(
+        sizes.map(({ firstIndex }) => firstIndex),
+        starts,
+      );
+      const together = sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      assert.equal(together, log.storedBytes);
+    };
+    assert.equal(before.at(-1), index - 1);
+    check(before);
+    await log.dropBefore(before[2] ?? 0);
+    check(before.slice(2));
+    for (let at = 0; at < 12; at++) await append();
+    const after = (await kindsOf(log, before[2])).flatMap((kind, at) => (kind === checkpoint ? [at] : []));
+    check(after.map((at) => at + (before[2] ?? 0)));
     await close();
   });
 });

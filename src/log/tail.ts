@@ -111,6 +111,19 @@ export class Tail {
     return this.#checkpoints.includes(index);
   }
 
+  /** Indexes of all checkpoints, ascending. */
+  get checkpoints(): readonly number[] {
+    return this.#checkpoints;
+  }
+
+  /** Bytes of the batches from one index on and below another. */
+  bytesBetween(from: number, below: number): number {
+    if (from === this.#startIndex && below === this.endIndex) return this.#bytes;
+    let bytes = 0;
+    for (let index = from; index < below; index++) bytes += this.entry(index).bytes;
+    return bytes;
+  }
+
   /** The newest checkpoint. */
   get lastCheckpoint(): number | undefined {
     return this.#checkpoints.at(-1);

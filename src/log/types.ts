@@ -95,7 +95,7 @@ export interface SegmentLimits {
   readonly maxAgeMicros: number;
 }
 
-/** A segment: index of the checkpoint that it begins with, and its bytes on the disk. */
+/** A segment: index of the checkpoint that it begins with, and bytes of its durable batches. */
 export interface SegmentSize {
   readonly firstIndex: number;
   readonly sizeBytes: number;
@@ -148,9 +148,9 @@ export interface GroupLog {
   cut(index: number): Promise<void>;
   /** Index of the newest checkpoint with which a synced segment begins and whose offset is not above `offset`; else the base. */
   segmentBelow(offset: number): Promise<number>;
-  /** The synced segments that files may begin with, in order, from the base on. */
+  /** Its segments in order, from the base on: what is in the journal counts as it will be in files. */
   segmentSizes(): SegmentSize[];
-  /** Moves the base to a committed checkpoint with which a segment begins, and drops the files below it. */
+  /** Moves the base to a committed checkpoint, and drops the files below it; what is before it is flushed first. */
   dropBefore(checkpointIndex: number): Promise<void>;
   /** Begins the log anew with a stored checkpoint, batch and all, which is committed: beside the old one, then in its place. */
   install(checkpoint: Uint8Array): Promise<void>;

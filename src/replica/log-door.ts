@@ -57,12 +57,12 @@ export interface LogDoor {
   readonly baseIndex: number;
   /** Index of the newest checkpoint that files may begin with where nothing below `logStart` is needed. */
   baseIndexFor(logStart: number): Promise<number>;
-  /** The segments that files may begin with, in order, the one that grows last; empty while all is in the journal. */
+  /** Its segments in order, from the base on, the one that grows last: what is in the journal counts as it will be in files. */
   segmentSizes(): SegmentSize[];
   /** Drops the files below a committed checkpoint. @throws {NoRoomError} They stay. */
   dropBefore(baseIndex: number): Promise<void>;
   /** The newest checkpoint, and what it says of the stream. */
-  lastCheckpoint(): Promise<{ readonly index: number; readonly part: StreamPart }>;
+  lastCheckpoint(): Promise<{ readonly index: number; readonly offset: number; readonly part: StreamPart }>;
   /** Calls `listener` after each move of `commit`, until the returned function is called. */
   onCommit(listener: () => void): () => void;
 }

@@ -11,25 +11,20 @@ import { checkRecords } from "../base/records.ts";
 import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogPosition } from "../replica/log-door.ts";
 import { belowLogStart, explainNoRoom, pastEnd, systemStream } from "./refusals.ts";
+import type { RetainedStream } from "./retention-rounds.ts";
 import { readSlices } from "./slices.ts";
 import { StreamChanges } from "./stream-changes.ts";
 import type { StreamLog } from "./stream-log.ts";
 import type { ReadRequest, ReadResult, Receipt, Start, Stream, StreamDescription } from "./types.ts";
 
-type AppendTimes = Required<Pick<StreamDescription, "firstAppendTimeMicros" | "lastAppendTimeMicros">>;
+type DescribedTimes = Required<Pick<StreamDescription, "firstAppendTimeMicros" | "lastAppendTimeMicros">>;
 
 /** The log of a stream before it is made. */
 const nothing: LogPosition = { index: 0, offset: 0, appendTimeMicros: 0, term: 0, digest: new Uint8Array(32) };
 
-export class LogStream implements Stream {
+export class LogStream implements Stream, RetainedStream {
   readonly log: StreamLog;
   readonly #changes: StreamChanges;
-  /** Append time of the record at log start, once asked for. */
-  #first: { readonly offset: number; readonly micros: number } | undefined;
-  /** Next offset after the last append made here, and its time. */
-  #lastNextOffset = -1;
-  #lastMicros = 0;
-
   constructor(log: StreamLog) {
     this.log = log;
     this.#changes = new StreamChanges(log);
@@ -80,8 +75,7 @@ export class LogStream implements Stream {
       throw explainNoRoom(error, `Cannot append to stream "${this.name}"`, { stream: this.name });
     }
     const { baseOffset, nextOffset, index, appendTimeMicros, digest } = appended;
-    this.#lastNextOffset = nextOffset;
-    this.#lastMicros = appendTimeMicros;
+    log.times.appended(nextOffset, appendTimeMicros);
     return { streamId: this.id, startOffset: baseOffset, nextOffset, index, appendTimeMicros, digest };
   }
 
@@ -91,6 +85,18 @@ export class LogStream implements Stream {
 
   update(given: Partial<StreamSettings>, expectedVersion?: number): Promise<void> {
     return this.#changes.update(given, expectedVersion);
+  }
+
+  get isKnown(): boolean {
+    return this.log.isKnown;
+  }
+
+  isRetentionDue(nowMicros: number): boolean {
+    return this.log.retention.isDue(nowMicros);
+  }
+
+  retain(nowMicros: number): Promise<void> {
+    return this.#changes.retain(nowMicros);
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {
@@ -130,7 +136,7 @@ export class LogStream implements Stream {
     const commit = log.door?.commit ?? nothing;
     const { logStart, highWatermark } = this;
     const storedBytes = log.door?.storedBytes ?? 0;
-    let times: Partial<AppendTimes> = {};
+    let times: Partial<DescribedTimes> = {};
     if (highWatermark > logStart) {
       try {
         times = await this.#appendTimes(logStart, highWatermark);
@@ -172,22 +178,10 @@ export class LogStream implements Stream {
     }
   }
 
-  async #appendTimes(logStart: number, highWatermark: number): Promise<AppendTimes> {
-    let first = this.#first;
-    if (first?.offset !== logStart) {
-      first = { offset: logStart, micros: await this.#appendTimeOf(logStart) };
-      this.#first = first;
-    }
-    const isKnown = this.#lastNextOffset === highWatermark;
-    const lastAppendTimeMicros = isKnown ? this.#lastMicros : await this.#appendTimeOf(highWatermark - 1);
-    return { firstAppendTimeMicros: first.micros, lastAppendTimeMicros };
-  }
-
-  async #appendTimeOf(offset: number): Promise<number> {
-    const { batches } = await this.#read({ startOffset: offset, maxRecords: 1, maxBytes: 1, controlBatches: false });
-    const [slice] = batches;
-    if (slice === undefined) throw this.log.gone();
-    return slice.batch.appendTimeMicros;
+  async #appendTimes(logStart: number, highWatermark: number): Promise<DescribedTimes> {
+    const { times } = this.log;
+    const firstAppendTimeMicros = await times.of(logStart);
+    return { firstAppendTimeMicros, lastAppendTimeMicros: await times.of(highWatermark - 1) };
   }
 
   #checkOffset(offset: number): void {

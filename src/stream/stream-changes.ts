@@ -1,12 +1,12 @@
 /**
- * Changes of a stream: trims and settings. One at a time, in the order of the calls, so that each sees what the one before
+ * Changes of a stream: trims, whoever asks for them, and settings. One at a time, in the order of the calls, so that each sees what the one before
  * it left.
  * @module
  */
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { StreamSettings } from "../base/stream-settings.ts";
-import type { LogDoor } from "../replica/log-door.ts";
+import type { AppendedBatch, LogDoor } from "../replica/log-door.ts";
 import { explainNoRoom, settingsChanged, systemStream, trimPastEnd } from "./refusals.ts";
 import { fillSettings, sameSettings } from "./settings.ts";
 import type { StreamLog } from "./stream-log.ts";
@@ -28,6 +28,11 @@ export class StreamChanges {
   /** Changes the settings that are given. */
   update(given: Partial<StreamSettings>, expectedVersion: number | undefined): Promise<void> {
     return this.#inTurn("changed", () => this.#update(given, expectedVersion));
+  }
+
+  /** Lets go what the settings do not keep any more at `nowMicros`. */
+  retain(nowMicros: number): Promise<void> {
+    return this.#inTurn("trimmed", () => this.#retain(nowMicros));
   }
 
   async #inTurn<T>(verb: string, change: () => Promise<T>): Promise<T> {
@@ -73,17 +78,63 @@ export class StreamChanges {
     const logStart = Math.max(offset, before);
     const baseIndex = await log.unlessDeleted(door.baseIndexFor(logStart));
     if (logStart === before && baseIndex <= door.baseIndex) return before;
-    const trim = { logStart, baseIndex: Math.max(baseIndex, door.baseIndex) };
-    await this.#append(door, { kind: "trim", trim }, `Cannot trim stream "${name}"`);
-    log.watchers.wake();
-    if (baseIndex > door.baseIndex) await this.#dropBefore(door, baseIndex);
+    await this.#moveStart(door, { logStart, baseIndex });
     return log.logStart;
   }
 
-  async #append(door: LogDoor, change: StreamChange, what: string): Promise<void> {
+  async #retain(nowMicros: number): Promise<void> {
+    const log = this.#log;
+    const { door } = log;
+    if (door === undefined) return;
+    const kept = await log.unlessDeleted(log.retention.kept(door, nowMicros));
+    switch (kept.what) {
+      case "all":
+        return;
+      case "some":
+        return await this.#moveStart(door, { logStart: Math.max(kept.offset, log.logStart), baseIndex: kept.index });
+      case "nothing":
+        await this.#empty(door, kept.end);
+        log.retention.emptied(door);
+        return;
+    }
+  }
+
+  /**
+   * No record below `end` stays, up to which they are committed. The segment that grows goes, too: one is begun behind it.
+   * Where records come meanwhile, they stay, and with them the segment that they are in.
+   */
+  async #empty(door: LogDoor, end: number): Promise<void> {
+    const log = this.#log;
+    let checkpoint: { index: number; offset: number } = await log.unlessDeleted(door.lastCheckpoint());
+    if (log.logStart < end || checkpoint.offset < end) {
+      const trim = { logStart: end, baseIndex: door.baseIndex };
+      const { index, baseOffset: offset } = await this.#append(door, { kind: "trim", trim }, this.#trimming, true);
+      log.watchers.wake();
+      checkpoint = { index: index - 1, offset };
+    }
+    if (checkpoint.offset > log.logStart || checkpoint.index <= door.baseIndex) return;
+    await this.#moveStart(door, { logStart: log.logStart, baseIndex: checkpoint.index });
+  }
+
+  async #moveStart(door: LogDoor, { logStart, baseIndex }: { logStart: number; baseIndex: number }): Promise<void> {
+    const trim = { logStart, baseIndex: Math.max(baseIndex, door.baseIndex) };
+    await this.#append(door, { kind: "trim", trim }, this.#trimming);
+    this.#log.watchers.wake();
+    if (baseIndex <= door.baseIndex) return;
+    await this.#dropBefore(door, baseIndex);
+    this.#log.retention.changed();
+  }
+
+  get #trimming(): string {
+    return `Cannot trim stream "${this.#log.name}"`;
+  }
+
+  async #append(door: LogDoor, change: StreamChange, what: string, rolls = false): Promise<AppendedBatch> {
     const log = this.#log;
     try {
-      await log.state.append(door, change);
+      const appended = await log.state.append(door, change, rolls);
+      log.retention.changed();
+      return appended;
     } catch (error) {
       if (log.isDeleted) throw log.gone();
       throw explainNoRoom(error, what, { stream: log.name });

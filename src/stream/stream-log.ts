@@ -12,7 +12,9 @@ import type { Limits } from "../base/limits.ts";
 import { isSystemName } from "../base/stream-name.ts";
 import type { LogDoor, LogDoors, LogOwner, StreamPart } from "../replica/log-door.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
+import { AppendTimes } from "./append-times.ts";
 import { nodeStops, streamNotFound, streamReplaced } from "./refusals.ts";
+import { StreamRetention } from "./retention.ts";
 import { StreamState } from "./stream-state.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -22,6 +24,8 @@ export interface StreamHome {
   readonly limits: Limits;
   /** The stream that has a name now. */
   readonly idOf: (name: string) => number | undefined;
+  /** Told when a segment of a stream is about to begin. */
+  readonly rolled: (log: StreamLog) => void;
   /** True once the node stops: nothing is taken or given any more. */
   isStopped: boolean;
 }
@@ -31,8 +35,11 @@ export class StreamLog implements LogOwner {
   readonly home: StreamHome;
   readonly state: StreamState;
   readonly watchers = new Watchers();
+  readonly times = new AppendTimes(this);
+  readonly retention = new StreamRetention(this);
   #door: LogDoor | undefined;
   #made: Promise<void> | undefined;
+  #isKnown = false;
   #life: "normal" | "deleting" | "deleted" = "normal";
 
   constructor(stored: StoredStream, part: StreamPart, home: StreamHome) {
@@ -64,6 +71,11 @@ export class StreamLog implements LogOwner {
     return this.#door;
   }
 
+  /** Whether what its log says of it is known: always, once `ready` was awaited. */
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
   get isDeleted(): boolean {
     return this.#life === "deleted";
   }
@@ -73,10 +85,13 @@ export class StreamLog implements LogOwner {
   }
 
   restored(part: StreamPart): void {
+    this.#isKnown = true;
     this.state.restore(part);
   }
 
   checkpointPart(index: number): StreamPart {
+    this.retention.rolled(index);
+    this.home.rolled(this);
     return this.state.asOf(index);
   }
 
@@ -149,6 +164,7 @@ export class StreamLog implements LogOwner {
     const log = { group: id, creation, appendTimeMicros: createdMicros };
     const { door, made } = this.home.logs.create(log, this);
     this.attach(door);
+    this.#isKnown = true;
     this.#made = made;
     made.then(
       () => {

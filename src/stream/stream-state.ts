@@ -6,7 +6,7 @@
 import { BatchKind } from "../base/batch.ts";
 import type { Limits } from "../base/limits.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
-import type { LogDoor, StreamPart } from "../replica/log-door.ts";
+import type { AppendedBatch, LogDoor, StreamPart } from "../replica/log-door.ts";
 import { encodeTrim, type StoredTrim } from "../wire/checkpoint.ts";
 import { encodeSettings } from "../wire/settings.ts";
 import { limitsOf } from "./settings.ts";
@@ -46,14 +46,18 @@ export class StreamState {
     this.#appendLimits = limitsOf(settings, this.#nodeLimits);
   }
 
-  /** Appends a change; when that resolves it is in force. Changes are appended one at a time. */
-  async append(door: LogDoor, change: StreamChange): Promise<void> {
+  /**
+   * Appends a change; when that resolves it is in force. Changes are appended one at a time.
+   * @param rolls A segment begins with the batch before it.
+   */
+  async append(door: LogDoor, change: StreamChange, rolls = false): Promise<AppendedBatch> {
     if (change.kind === "settings") this.#appendLimits = limitsOf(change.settings, this.#appendLimits);
     try {
-      await door.append({
+      const appended = await door.append({
         ...batchOf(change),
         recordCount: 0,
         frees: true,
+        rolls,
         stamped: (index) => {
           this.#dropRefused(index);
           this.#placed.push({ index, change });
@@ -62,6 +66,7 @@ export class StreamState {
         },
       });
       this.#part = changed(this.#part, change);
+      return appended;
     } finally {
       const at = this.#placed.findIndex((placed) => placed.change === change);
       if (at >= 0) this.#placed.splice(at, 1);

@@ -11,12 +11,14 @@ import { limitPassed } from "../base/errors.ts";
 import { type Limits, limitName } from "../base/limits.ts";
 import { checkStreamName, isSystemName } from "../base/stream-name.ts";
 import type { StreamSettings } from "../base/stream-settings.ts";
+import type { Clock } from "../host/clock.ts";
 import type { LogDoors } from "../replica/log-door.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
 import { checkpointPrefixBytes, decodeCheckpoint } from "../wire/checkpoint.ts";
 import { LogStream } from "./log-stream.ts";
 import { type MetaBirth, MetaLog, metaGroup } from "./meta-log.ts";
 import { explainNoRoom, nodeStops, streamExists, streamNotFound, streamReplaced, systemStream } from "./refusals.ts";
+import { RetentionRounds } from "./retention-rounds.ts";
 import { fillSettings, sameSettings } from "./settings.ts";
 import { SortedNames } from "./sorted-names.ts";
 import { type StreamHome, StreamLog } from "./stream-log.ts";
@@ -30,6 +32,9 @@ export interface StreamsOptions extends MetaBirth {
   readonly defaults: StreamSettings;
   /** Whether an append to a stream that is not there creates it. */
   readonly createOnAppend: boolean;
+  readonly clock: Clock;
+  /** How often retention looks at each stream, at most; milliseconds. */
+  readonly retentionIntervalMs: number;
 }
 
 /** The streams of this node, and the end of serving them. */
@@ -49,7 +54,12 @@ export interface LocalStreams extends Streams {
 export async function openStreams(options: StreamsOptions): Promise<LocalStreams> {
   const meta = await MetaLog.open(options.logs, options);
   const streams = new CatalogueStreams(options, meta);
-  await streams.settle();
+  try {
+    await streams.settle();
+  } catch (error) {
+    streams.stop();
+    throw error;
+  }
   return streams;
 }
 
@@ -65,13 +75,21 @@ class CatalogueStreams implements LocalStreams {
   readonly #byName = new Map<string, LogStream>();
   readonly #names: SortedNames;
   readonly #creations = new Map<string, Creation>();
+  readonly #retention: RetentionRounds;
   readonly #deletions = new Map<number, Promise<number>>();
 
   constructor(options: StreamsOptions, meta: MetaLog) {
-    const { logs, limits } = options;
+    const { logs, limits, clock, retentionIntervalMs: intervalMs } = options;
     this.#options = options;
     this.#meta = meta;
-    this.#home = { logs, limits, idOf: (name) => this.#byName.get(name)?.id, isStopped: false };
+    this.#home = {
+      logs,
+      limits,
+      idOf: (name) => this.#byName.get(name)?.id,
+      rolled: (log) => this.#rolled(log),
+      isStopped: false,
+    };
+    this.#retention = new RetentionRounds({ clock, intervalMs, streams: () => this.#byName.values() });
     this.#byName.set(meta.part.name, metaStream(meta, this.#home));
     for (const stored of meta.catalogue.streams()) {
       const stream = streamOf(stored, this.#home);
@@ -166,6 +184,12 @@ class CatalogueStreams implements LocalStreams {
 
   stop(): void {
     this.#home.isStopped = true;
+    this.#retention.stop();
+  }
+
+  #rolled(log: StreamLog): void {
+    const stream = this.#byName.get(log.name);
+    if (stream?.log === log) this.#retention.rolled(stream);
   }
 
   #find(name: string, streamId: number | undefined, field: string): LogStream {

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { ManualClock } from "../../test/support/manual-clock.ts";
+import { NoRoomError } from "../base/disk-errors.ts";
+import { type RetainedStream, RetentionRounds } from "./retention-rounds.ts";
+
+/** A stream that is due until it was looked at, and notes that. */
+class Looked implements RetainedStream {
+  isKnown = true;
+  isDue = true;
+  looks: number[] = [];
+  failure: Error | undefined;
+  readonly #clock: ManualClock;
+
+  constructor(clock: ManualClock) {
+    this.#clock = clock;
+  }
+
+  async ready(): Promise<void> {
+    this.isKnown = true;
+  }
+
+  isRetentionDue(): boolean {
+    return this.isDue;
+  }
+
+  async retain(): Promise<void> {
+    this.looks.push(this.#clock.monotonicMs());
+    if (this.failure) throw this.failure;
+    this.isDue = false;
+  }
+}
+
+function newRounds(count: number): { clock: ManualClock; streams: Looked[]; rounds: RetentionRounds } {
+  const clock = new ManualClock();
+  const streams = Array.from({ length: count }, () => new Looked(clock));
+  return { clock, streams, rounds: new RetentionRounds({ clock, intervalMs: 10_000, streams: () => streams }) };
+}
+
+describe("rounds of retention", () => {
+  test("begin an interval after the start and after each other, and pass what is not due", async () => {
+    const { clock, streams } = newRounds(3);
+    await clock.pass(9_999);
+    assert.deepEqual(
+      streams.map(({ looks }) => looks.length),
+      [0, 0, 0],
+    );
+    await clock.pass(1);
+    for (const { looks } of streams) assert.deepEqual(looks, [10_000]);
+    const [first] = streams;
+    assert.ok(first);
+    await clock.pass(10_000);
+    assert.equal(first.looks.length, 1);
+    first.isDue = true;
+    await clock.pass(10_000);
+    assert.equal(first.looks.length, 2);
+    assert.equal(streams[1]?.looks.length, 1);
+  });
+
+  test("learn what is not known of a stream before they pass it", async () => {
+    const { clock, streams } = newRounds(1);
+    const [only] = streams;
+    assert.ok(only);
+    only.isKnown = false;
+    await clock.pass(10_000);
+    assert.deepEqual([only.isKnown, only.looks.length], [true, 1]);
+  });
+
+  test("take many streams in turns, with pauses between", async () => {
+    const { clock, streams } = newRounds(500);
+    await clock.pass(10_000);
+    const looked = () => streams.filter(({ looks }) => looks.length === 1).length;
+    const afterOneTurn = looked();
+    assert.ok(afterOneTurn > 0 && afterOneTurn < 500, `${afterOneTurn} in one turn`);
+    await clock.pass(200);
+    assert.equal(looked(), 500);
+  });
+
+  test("come soon to a stream that rolled, however often others do", async () => {
+    const { clock, streams, rounds } = newRounds(2);
+    const [rolled, other] = streams;
+    assert.ok(rolled && other);
+    for (let second = 0; second < 9; second++) {
+      rolled.isDue = true;
+      rounds.rolled(rolled);
+      await clock.pass(1000);
+      assert.equal(rolled.looks.length, second + 1);
+    }
+    rounds.rolled(rolled);
+    await clock.pass(1000);
+    assert.equal(other.looks.length, 1, "the round is not put off");
+  });
+
+  test("go on after a stream that has no room or is gone", async () => {
+    const { clock, streams } = newRounds(2);
+    const [first, second] = streams;
+    assert.ok(first && second);
+    first.failure = new NoRoomError("full");
+    await clock.pass(10_000);
+    assert.equal(second.looks.length, 1);
+    await clock.pass(10_000);
+    assert.equal(first.looks.length, 2);
+  });
+
+  test("are over when the node stops", async () => {
+    const { clock, streams, rounds } = newRounds(1);
+    rounds.stop();
+    const [only] = streams;
+    assert.ok(only);
+    rounds.rolled(only);
+    await clock.pass(100_000);
+    assert.equal(only.looks.length, 0);
+  });
+});

@@ -1,0 +1,114 @@
+/**
+ * When retention looks at which stream: all of a node one after the other, again and again, and soon at those of which a
+ * segment was filled. One timer a node; a turn looks at some streams, then others have theirs.
+ * @module
+ */
+import { DiskError, NoRoomError } from "../base/disk-errors.ts";
+import { TailraceError } from "../base/errors.ts";
+import type { Clock, Timer } from "../host/clock.ts";
+
+/** A stream as retention sees it. */
+export interface RetainedStream {
+  readonly isKnown: boolean;
+  /** Resolves when what its log says of it is known. */
+  ready(): Promise<void>;
+  /** Whether a look may find something. */
+  isRetentionDue(nowMicros: number): boolean;
+  retain(nowMicros: number): Promise<void>;
+}
+
+export interface RetentionOptions {
+  readonly clock: Clock;
+  /** How long after a round the next one begins. */
+  readonly intervalMs: number;
+  /** The streams there are now. */
+  readonly streams: () => Iterable<RetainedStream>;
+}
+
+/** Streams that a turn passes, and those of them that it reads something of. */
+const turnMaxStreams = 2000;
+const turnMaxLooks = 50;
+const turnPauseMs = 5;
+/** How soon a stream is looked at of which a segment was filled. */
+const rolledDelayMs = 1000;
+
+export class RetentionRounds {
+  readonly #options: RetentionOptions;
+  /** Those that are still to come in this round. */
+  #round: RetainedStream[] = [];
+  /** When the next one begins. */
+  #roundAtMs: number;
+  readonly #rolled = new Set<RetainedStream>();
+  #timer: Timer | undefined;
+  #turnAtMs = 0;
+  #isRunning = false;
+  #isStopped = false;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+    this.#roundAtMs = options.clock.monotonicMs() + options.intervalMs;
+    this.#schedule(options.intervalMs);
+  }
+
+  /** A segment of the stream is about to begin: the ones before it may go. */
+  rolled(stream: RetainedStream): void {
+    this.#rolled.add(stream);
+    if (this.#isRunning || this.#turnAtMs <= this.#options.clock.monotonicMs() + rolledDelayMs) return;
+    this.#schedule(rolledDelayMs);
+  }
+
+  /** No turn begins any more; one that runs ends by what it meets. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#isStopped) return;
+    const { clock } = this.#options;
+    this.#timer?.cancel();
+    this.#turnAtMs = clock.monotonicMs() + delayMs;
+    this.#timer = clock.after(delayMs, () => void this.#turn());
+  }
+
+  async #turn(): Promise<void> {
+    const { clock, intervalMs, streams } = this.#options;
+    this.#isRunning = true;
+    if (this.#round.length === 0 && clock.monotonicMs() >= this.#roundAtMs) {
+      this.#round = [...streams()].reverse();
+      this.#roundAtMs = clock.monotonicMs() + intervalMs;
+    }
+    let looks = 0;
+    for (let passed = 0; passed < turnMaxStreams && looks < turnMaxLooks && !this.#isStopped; passed++) {
+      const stream = this.#next();
+      if (stream === undefined) break;
+      if (await this.#look(stream)) looks++;
+    }
+    this.#isRunning = false;
+    const isOver = this.#round.length === 0 && this.#rolled.size === 0;
+    this.#schedule(isOver ? Math.max(this.#roundAtMs - clock.monotonicMs(), turnPauseMs) : turnPauseMs);
+  }
+
+  #next(): RetainedStream | undefined {
+    for (const stream of this.#rolled) {
+      this.#rolled.delete(stream);
+      return stream;
+    }
+    return this.#round.pop();
+  }
+
+  /** Whether it cost something. */
+  async #look(stream: RetainedStream): Promise<boolean> {
+    const nowMicros = this.#options.clock.nowMicros();
+    if (stream.isKnown && !stream.isRetentionDue(nowMicros)) return false;
+    try {
+      await stream.ready();
+      if (stream.isRetentionDue(nowMicros)) await stream.retain(nowMicros);
+    } catch (error) {
+      // Deleted meanwhile, damaged, the node stops, or there is no room: what can be done is done in another round.
+      const isLater = error instanceof NoRoomError || error instanceof DiskError || error instanceof TailraceError;
+      if (!isLater && !this.#isStopped) throw error;
+    }
+    return true;
+  }
+}

@@ -8,7 +8,8 @@ import { present } from "../../src/base/assert.ts";
 import { type CliRun, runCli, startCli } from "../support/cli.ts";
 import { cliCommand, type NodeProcess, startNode } from "../support/node-process.ts";
 import { unless } from "../support/skip.ts";
-import { temporaryFolder, until } from "./support.ts";
+import { until } from "../support/until.ts";
+import { temporaryFolder } from "./support.ts";
 
 const timeout = 60_000;
 const folder = temporaryFolder();

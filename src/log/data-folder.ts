@@ -17,19 +17,22 @@ import type { LogContext, LogCounters } from "./context.ts";
 import { FileHandles } from "./file-handles.ts";
 import { FlushSlots } from "./flush-slots.ts";
 import { FolderSyncs } from "./folder-syncs.ts";
-import { digestBytes, frameHeader, markBody, noteMaxBytes, RecordKind } from "./format.ts";
+import { digestBytes, frameHeader, noteMaxBytes, RecordKind } from "./format.ts";
 import { type FrameBuilder, recordBytes } from "./frame-writer.ts";
 import { Freeing } from "./freeing.ts";
 import { JournaledLog } from "./group-log.ts";
-import { logBeginning, stateBytes, writeMark, writeState } from "./group-state.ts";
+import { logBeginning, stateBytes, writeState } from "./group-state.ts";
 import { IndexMemory } from "./index-memory.ts";
 import { Journal, type JournalHost } from "./journal.ts";
-import { groupStateOf, isPlaced, type LogState, logStateOf, markOf } from "./log-state.ts";
-import { type FoundLog, recoverLogs } from "./recovery.ts";
+import { moveAside, removeLeftovers } from "./leftovers.ts";
+import { groupStateOf, isPlaced, type LogState, logStateOf } from "./log-state.ts";
+import { Marks } from "./marks.ts";
+import { recoverLogs } from "./recovery.ts";
 import { type OpenedRing, openRing } from "./ring-open.ts";
 import { RoomWatch } from "./room-watch.ts";
 import { Segments } from "./segments.ts";
 import type { LogOptions } from "./settings.ts";
+import { StartRecords } from "./start-records.ts";
 import { Tail } from "./tail.ts";
 import type { DataFolder, GroupLog, LogMetrics, NewGroup, RecoveryReport, SyncCounts } from "./types.ts";
 
@@ -81,11 +84,7 @@ class OpenFolder implements DataFolder, JournalHost {
   readonly #logs = new Map<number, JournaledLog>();
   readonly #rooms: RoomWatch;
   readonly #freeing: Freeing;
-  /** Groups whose mark moved since it was written. */
-  readonly #marksWaiting = new Set<number>();
-  /** Groups whose mark, or place, is in the frame that is on its way. */
-  #marksInFrame: number[] = [];
-  #placesInFrame: number[] = [];
+  readonly marks = new Marks((group) => this.#logs.get(group)?.state);
   #snapshotBytes = 0;
   #fail: (error: Error) => void = () => {};
   #failure: Error | undefined;
@@ -113,7 +112,7 @@ class OpenFolder implements DataFolder, JournalHost {
     );
     this.#freeing = new Freeing({
       ...{ journal: this.#journal, clock, settings, failed },
-      writeMark: (group, frame) => this.#writeMark(group, frame),
+      writeMark: (group, frame) => this.marks.writeOne(group, frame),
       logs: () => this.#logs.values(),
     });
     this.#rooms = new RoomWatch(disk, clock, path, settings.freeSpaceReserve, failed);
@@ -131,17 +130,14 @@ class OpenFolder implements DataFolder, JournalHost {
         (this.#closing ? stopping() : undefined) ??
         (frees ? undefined : this.#rooms.refusal(this.#unflushedBytes())),
       markWaits: (group) => {
-        this.#marksWaiting.add(group);
+        this.marks.add(group);
         this.#journal.markSoon();
       },
-      writeMark: (group, frame) => this.#writeMark(group, frame),
+      writeMark: (group, frame) => this.marks.writeOne(group, frame),
       snapshotGrew: (bytes) => {
         this.#snapshotBytes += bytes;
       },
-      dropMark: (group) => {
-        this.#marksWaiting.delete(group);
-        this.#marksInFrame = this.#marksInFrame.filter((waiting) => waiting !== group);
-      },
+      dropMark: (group) => this.marks.drop(group),
     };
     this.report = {
       ...{ kind: ring.kind, groups: 0, tailBatches: 0, keptBytes: 0, cutBytes: 0, droppedBatches: 0 },
@@ -229,7 +225,7 @@ class OpenFolder implements DataFolder, JournalHost {
       throw error;
     }
     await this.#context.handles.closeBelow(`${this.#context.groupsFolder}/${group}`);
-    await this.#moveAside(group);
+    await moveAside(this.#options.disk, this.#options.path, group);
   }
 
   async close(): Promise<void> {
@@ -260,55 +256,6 @@ class OpenFolder implements DataFolder, JournalHost {
     this.#freeing.step();
   }
 
-  writeMarks(frame: FrameBuilder): void {
-    this.#placesInFrame = [];
-    for (const group of this.#marksWaiting) {
-      const state = this.#logs.get(group)?.state;
-      if (!state || state.placed || !isPlaced(state)) continue;
-      if (!frame.fits(0)) return;
-      frame.add(RecordKind.placed, group, state.logNumber, 0);
-      this.#placesInFrame.push(group);
-    }
-    for (const group of this.#marksWaiting) {
-      // What does not fit now may lag: the segments are read on from the mark before.
-      if (!this.#writeMark(group, frame)) return;
-    }
-  }
-
-  marksWritten(): void {
-    for (const group of this.#placesInFrame) {
-      const state = this.#logs.get(group)?.state;
-      if (state) state.placed = true;
-    }
-    this.#marksInFrame = [];
-    if (this.#marksWaiting.size > 0) this.#journal.markSoon();
-  }
-
-  marksRefused(): void {
-    // A batch that is journaled later may follow what such a mark tells of: it must come before that batch.
-    for (const group of this.#marksInFrame) this.#marksWaiting.add(group);
-    this.#marksInFrame = [];
-    this.#placesInFrame = [];
-  }
-
-  marksWait(): boolean {
-    return this.#marksWaiting.size > 0;
-  }
-
-  /** Adds the mark of a group if it waits; false: it does not fit. */
-  #writeMark(group: number, frame: FrameBuilder): boolean {
-    if (!this.#marksWaiting.has(group)) return true;
-    const state = this.#logs.get(group)?.state;
-    if (state) {
-      if (!frame.fits(markBody.bytes)) return false;
-      const at = frame.add(RecordKind.mark, group, state.logNumber, markBody.bytes);
-      writeMark(frame.bytes, at, markOf(state));
-    }
-    this.#marksWaiting.delete(group);
-    this.#marksInFrame.push(group);
-    return true;
-  }
-
   async #recover(): Promise<void> {
     const { disk, hash, path, progress } = this.#options;
     const read = (ringPosition: number, bytes: number) => this.#journal.read(ringPosition, bytes);
@@ -331,7 +278,7 @@ class OpenFolder implements DataFolder, JournalHost {
       cutBytes: recovered.cutBytes,
       droppedBatches: recovered.droppedBatches,
     };
-    await this.#removeLeftovers();
+    await removeLeftovers(disk, path, (group) => isCalledFor(this.#logs.get(group)));
   }
 
   #add(state: LogState, segments: readonly { firstIndex: number; sizeBytes: number }[]): JournaledLog {
@@ -346,7 +293,7 @@ class OpenFolder implements DataFolder, JournalHost {
     if (this.#logs.get(log.group) !== log) return;
     this.#logs.delete(log.group);
     log.removed();
-    this.#marksWaiting.delete(log.group);
+    this.marks.drop(log.group);
     this.#snapshotBytes -= recordBytes(stateBytes(groupStateOf(log.state)));
   }
 
@@ -378,33 +325,6 @@ class OpenFolder implements DataFolder, JournalHost {
     });
     // A journal that failed settles nothing.
     await Promise.race([settled, this.#journal.idle().then(() => settled)]);
-  }
-
-  /** Drops a group's folder, aside in `leftover/` if there is room for that: so it is gone from here at once. */
-  async #moveAside(group: number): Promise<void> {
-    const { disk, path } = this.#options;
-    const folder = `${path}/groups/${group}`;
-    const aside = `${path}/leftover/${group}`;
-    try {
-      if (!(await disk.list(folder))) return;
-      await disk.makeFolder(`${path}/leftover`);
-      await disk.rename(folder, aside);
-      await disk.remove(aside);
-    } catch (error) {
-      if (!(error instanceof NoRoomError)) throw error;
-      await disk.remove(folder);
-    }
-  }
-
-  /** Drops what no record calls for. What is not named as a group is somebody else's, and stays. */
-  async #removeLeftovers(): Promise<void> {
-    const { disk, path } = this.#options;
-    await disk.remove(`${path}/leftover`);
-    for (const name of (await disk.list(`${path}/groups`)) ?? []) {
-      if (!/^\d+$/.test(name)) continue;
-      const log = this.#logs.get(Number(name));
-      if (!log || !isPlaced(log.state)) await disk.remove(`${path}/groups/${name}`);
-    }
   }
 
   #unflushedBytes(): number {
@@ -449,47 +369,12 @@ function stopping(): TailraceError {
 /** Number of a group's first log. */
 const firstLogNumber = 1;
 
+/** Whether the journal calls for the files of a group's log. */
+function isCalledFor(log: JournaledLog | undefined): boolean {
+  return log !== undefined && isPlaced(log.state);
+}
+
 /** Whether the journal has the group: batch 0 is durable. */
 function isMade(state: LogState): boolean {
   return state.durable.index > 0;
-}
-
-/** What the first frame after a start says: where logs end now, and where something was dropped. */
-class StartRecords {
-  readonly #logs: FoundLog[];
-  readonly #said: FoundLog[] = [];
-  readonly #all: boolean;
-
-  constructor(logs: readonly FoundLog[], all: boolean) {
-    this.#logs = [...logs];
-    this.#all = all;
-  }
-
-  contribute(frame: FrameBuilder): boolean {
-    if (!this.#all) return true;
-    for (let found = this.#logs[0]; found; found = this.#logs[0]) {
-      const { state, dropped } = found;
-      if (!frame.fits(markBody.bytes, markBody.bytes, 0)) return false;
-      const mark = markOf(state);
-      if (found.moved) {
-        writeMark(frame.bytes, frame.add(RecordKind.mark, state.group, state.logNumber, markBody.bytes), mark);
-      }
-      if (state.openCut) frame.add(RecordKind.cutDone, state.group, state.logNumber, 0);
-      if (dropped > 0) {
-        const at = frame.add(RecordKind.cut, state.group, state.logNumber, markBody.bytes);
-        writeMark(frame.bytes, at, { ...mark, end: state.durable });
-      }
-      this.#logs.shift();
-      this.#said.push(found);
-    }
-    return true;
-  }
-
-  written(): void {
-    for (const { state } of this.#said) state.openCut = undefined;
-  }
-
-  refused(error: NoRoomError): void {
-    throw error;
-  }
 }

@@ -8,26 +8,15 @@
  * @module
  */
 import { assert, present } from "../base/assert.ts";
-import { getU64, viewOf } from "../base/bytes.ts";
-import { DiskError, NoRoomError } from "../base/disk-errors.ts";
-import type { DiskFile } from "../host/disk.ts";
+import { NoRoomError } from "../base/disk-errors.ts";
 import type { LogContext } from "./context.ts";
-import { batchHeader, batchMaxBytes, digestBytes } from "./format.ts";
-import type { Mark } from "./group-state.ts";
+import { type DirectRound, type Taken, takenOf } from "./flush-taken.ts";
+import { batchMaxBytes } from "./format.ts";
 import { finishCut } from "./log-changes.ts";
 import type { LogState } from "./log-state.ts";
 import { readRing } from "./ring-reader.ts";
-import type { IndexEntry } from "./segment-index.ts";
+import { SegmentWriter } from "./segment-writer.ts";
 import type { Segments } from "./segments.ts";
-
-/** Batches that go to the segment at once: the bytes of each, one after the other. */
-export interface DirectRound {
-  readonly parts: readonly Uint8Array[];
-  readonly bytes: number;
-  readonly batches: number;
-  /** They are durable. */
-  written(): void;
-}
 
 /** What a flush has room for. */
 export interface RoundLimit {
@@ -85,22 +74,20 @@ export class Flusher {
   #refusal: NoRoomError | undefined;
   /** Whether a large round was among what had no room. A tail alone loses nothing: the journal has it. */
   #refusesRound = false;
-  /** New segments' files that were begun and refused. */
-  readonly #abandoned = new Set<string>();
   /** What was refused is being cut off. */
   #cuttingBack: Promise<void> | undefined;
   /** While the log is changed otherwise no flush begins. */
   #held: Promise<unknown> | undefined;
   /** A write or sync failed for good: nothing counts any more. */
   #broken: Error | undefined;
-  #foldersMade = false;
+  readonly #writer: SegmentWriter;
 
   constructor(log: LogState, segments: Segments, context: LogContext, source: FlushSource) {
     this.#log = log;
     this.#segments = segments;
     this.#context = context;
     this.#source = source;
-    this.#foldersMade = log.placed;
+    this.#writer = new SegmentWriter(log, segments, context);
   }
 
   /** Whether small batches must wait: a large round before them is not durable, or is being cut off again. */
@@ -202,9 +189,9 @@ export class Flusher {
       isTaken();
       const taken = await taking;
       if (!taken) return;
-      if (flush.begins) await this.#beginSegment(taken.startIndex);
+      if (flush.begins) await this.#writer.begin(taken.startIndex);
       const segment = present(this.#segments.active, "a flush has no segment");
-      if (!(await this.#write(segment.path, taken, flush.begins, () => this.#syncTurn(before, slot)))) return;
+      if (!(await this.#writer.write(segment.path, taken, flush.begins, () => this.#syncTurn(before, slot)))) return;
       segment.grow(taken.index, flush.endPosition);
       this.#count(taken);
       this.#log.flushed = taken.mark;
@@ -291,68 +278,15 @@ export class Flusher {
 
     const tailBytes = new Uint8Array(bytes);
     await readRing(this.#context.journal, entries, tailBytes);
-    const parts = bytes > 0 ? [tailBytes, ...(round?.parts ?? [])] : (round?.parts ?? []);
-    const headers = [...headersIn(tailBytes), ...roundHeaders(round)];
-    return {
-      startIndex,
-      position,
-      parts,
-      round,
-      ...describe(startIndex, headers, position, flush.endPosition, this.#log, active, flush),
-    };
+    const segment = flush.begins || !active ? startIndex : active.firstIndex;
+    const place = { segment, position, endPosition: flush.endPosition };
+    return takenOf(this.#log, startIndex, { tailBytes, round }, place);
   }
 
   /** Where the next bytes go in the segment that grows. */
   #startPosition(before: readonly Flush[]): number {
     const earlier = this.#unsettled(before).at(-1);
     return earlier ? earlier.endPosition : (this.#segments.active?.sizeBytes ?? 0);
-  }
-
-  async #beginSegment(firstIndex: number): Promise<void> {
-    const { handles, counters, disk } = this.#context;
-    const sealed = this.#segments.active;
-    if (sealed) {
-      await handles.use(sealed.path, false, async (file) => {
-        await there(file, sealed.path).truncate(sealed.sizeBytes);
-        counters.syncs.seal += 1;
-        await file?.sync();
-      });
-      await sealed.writeIndexFile();
-    }
-    if (!this.#foldersMade) await disk.makeFolder(this.#segments.folder);
-    this.#segments.begin(firstIndex);
-  }
-
-  /** False: the flushes before it failed, and so does this one. */
-  async #write(path: string, taken: Taken, isNew: boolean, syncTurn: () => Promise<boolean>): Promise<boolean> {
-    const { handles, counters } = this.#context;
-    try {
-      const synced = await handles.use(path, isNew, async (file) => {
-        await there(file, path).write(taken.parts, taken.position);
-        if (!(await syncTurn())) return false;
-        counters.syncs.flush += 1;
-        await file?.sync();
-        return true;
-      });
-      if (!synced) return false;
-    } catch (error) {
-      if (error instanceof NoRoomError && isNew) {
-        this.#segments.abandonLast();
-        this.#abandoned.add(path);
-      }
-      throw error;
-    }
-    if (isNew) await this.#syncFolders();
-    return true;
-  }
-
-  async #syncFolders(): Promise<void> {
-    const { folderSyncs, groupsFolder } = this.#context;
-    await folderSyncs.sync(this.#segments.folder);
-    if (this.#foldersMade) return;
-    await folderSyncs.sync(`${groupsFolder}/${this.#log.group}`);
-    await folderSyncs.sync(groupsFolder);
-    this.#foldersMade = true;
   }
 
   #count(taken: Taken): void {
@@ -373,7 +307,8 @@ export class Flusher {
 
   /** After the last flush of those that had no room: what they left is cut off, and who waits is told. */
   #endRefusal(refusal: NoRoomError): void {
-    this.#cuttingBack ??= this.#cutBack()
+    this.#cuttingBack ??= this.#writer
+      .cutBack()
       .then(() => {
         this.#refusal = undefined;
         this.#cuttingBack = undefined;
@@ -386,27 +321,6 @@ export class Flusher {
         this.#cuttingBack = undefined;
         this.#failed(error);
       });
-  }
-
-  /** Synced, or what was refused could be back after a power cut. */
-  async #cutBack(): Promise<void> {
-    const { handles, counters, disk, folderSyncs } = this.#context;
-    const active = this.#segments.active;
-    if (active) {
-      await handles.use(active.path, false, async (file) => {
-        if (!file) return;
-        await file.truncate(active.sizeBytes);
-        counters.syncs.other += 1;
-        await file.sync();
-      });
-    }
-    if (this.#abandoned.size === 0) return;
-    for (const path of this.#abandoned) {
-      await handles.close(path);
-      await disk.remove(path);
-    }
-    await folderSyncs.sync(this.#segments.folder);
-    this.#abandoned.clear();
   }
 }
 
@@ -428,76 +342,4 @@ class Slot {
     if (this.#held) this.#slots.release();
     this.#held = false;
   }
-}
-
-/** The file of a segment that was begun. */
-function there(file: DiskFile | undefined, path: string): DiskFile {
-  if (!file) throw new DiskError(`${path} is gone, and batches are to be written to it`, "ENOENT");
-  return file;
-}
-
-interface Taken {
-  readonly startIndex: number;
-  readonly position: number;
-  readonly parts: readonly Uint8Array[];
-  readonly round: DirectRound | undefined;
-  /** Its batches, for the segment's index. */
-  readonly index: readonly IndexEntry[];
-  /** The log's mark once it is written. */
-  readonly mark: Mark;
-}
-
-/** The header of each batch in bytes that hold batches only. */
-function* headersIn(bytes: Uint8Array): Generator<{ view: DataView; header: Uint8Array }> {
-  for (let at = 0; at < bytes.length; ) {
-    const header = bytes.subarray(at, at + batchHeader.bytes);
-    const view = viewOf(header);
-    yield { view, header };
-    at += batchHeader.bytes + view.getUint32(batchHeader.payloadBytesAt, true);
-  }
-}
-
-/** The headers of a round: each is a part of its own, before its payload. */
-function* roundHeaders(round: DirectRound | undefined): Generator<{ view: DataView; header: Uint8Array }> {
-  for (let i = 0; round && i < round.parts.length; i += 2) {
-    const header = present(round.parts[i], "a round's part is missing");
-    yield { view: viewOf(header), header };
-  }
-}
-
-function describe(
-  startIndex: number,
-  headers: readonly { view: DataView; header: Uint8Array }[],
-  position: number,
-  endPosition: number,
-  log: LogState,
-  active: { firstIndex: number } | undefined,
-  flush: Flush,
-): { index: IndexEntry[]; mark: Mark } {
-  const index: IndexEntry[] = [];
-  let at = position;
-  let expected = startIndex;
-  for (const { view } of headers) {
-    const here = getU64(view, batchHeader.indexAt);
-    assert(here === expected, `batch ${here} of group ${log.group} is flushed where ${expected} is due`);
-    expected += 1;
-    index.push({
-      baseOffset: getU64(view, batchHeader.baseOffsetAt),
-      index: here,
-      appendTimeMicros: getU64(view, batchHeader.appendTimeAt),
-      position: at,
-    });
-    at += batchHeader.bytes + view.getUint32(batchHeader.payloadBytesAt, true);
-  }
-  const first = present(index[0], "a flush without a batch");
-  const last = present(headers.at(-1), "a flush without a batch");
-  const end = {
-    index: getU64(last.view, batchHeader.indexAt) + 1,
-    offset: getU64(last.view, batchHeader.baseOffsetAt) + last.view.getUint32(batchHeader.offsetSpanAt, true),
-    appendTimeMicros: getU64(last.view, batchHeader.appendTimeAt),
-    term: getU64(last.view, batchHeader.termAt),
-    digest: last.header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes),
-  };
-  const segment = flush.begins || !active ? first.index : active.firstIndex;
-  return { index, mark: { end, segment, position: endPosition, commitIndex: log.flushed.commitIndex } };
 }

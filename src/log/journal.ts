@@ -13,6 +13,7 @@ import type { Clock } from "../host/clock.ts";
 import type { Hash } from "../host/hash.ts";
 import { FrameKind, frameHeader } from "./format.ts";
 import { FrameArena, FrameBuilder } from "./frame-writer.ts";
+import type { Marks } from "./marks.ts";
 import { Ring, type RingContext, type RingFile, type RingState } from "./ring.ts";
 
 /** Who has something for the next frame. */
@@ -36,12 +37,8 @@ export interface JournalHost {
   emptyFile(slot: number): Promise<void>;
   /** A frame was written. */
   frameWritten(): void;
-  /** Adds marks that wait, as far as they fit. */
-  writeMarks(frame: FrameBuilder): void;
-  marksWritten(): void;
-  /** The frame that they were added to was not written. */
-  marksRefused(): void;
-  marksWait(): boolean;
+  /** Marks that go with its frames. */
+  readonly marks: Marks;
 }
 
 /** Whose journal it is, and on what it stands. */
@@ -158,7 +155,7 @@ export class Journal {
     this.#markTimer = true;
     this.#context.clock.after(this.#context.settings.markDelayMs, () => {
       this.#markTimer = false;
-      this.#marksDue = this.#context.host.marksWait();
+      this.#marksDue = this.#context.host.marks.wait;
       if (this.#marksDue) this.#kick();
     });
   }
@@ -231,7 +228,7 @@ export class Journal {
       } catch (error) {
         if (!(error instanceof NoRoomError)) throw error;
         this.#marksDue = false;
-        this.#context.host.marksRefused();
+        this.#context.host.marks.refused();
         if (await this.#writeUrgent(before)) continue;
         this.#refuse(before, error);
       }
@@ -253,7 +250,7 @@ export class Journal {
     const frame = this.#begin(this.#ring.freeFile ? 0 : settings.heldBackBytes);
     if (!frame) return await this.#nextFile();
     const contributors = this.#gather(frame, ready);
-    host.writeMarks(frame);
+    host.marks.write(frame);
     if (frame.records === 0) {
       this.#marksDue = false;
       if (this.#isReady) await this.#nextFile();
@@ -261,9 +258,15 @@ export class Journal {
     }
     await this.#write(frame, settings.heldBackBytes);
     for (const contributor of contributors) contributor.written();
-    host.marksWritten();
+    this.#marksWritten();
     this.#marksDue = false;
     host.frameWritten();
+  }
+
+  #marksWritten(): void {
+    const { marks } = this.#context.host;
+    marks.written();
+    if (marks.wait) this.markSoon();
   }
 
   /** With no room for others, what frees room goes into half of what is held back; false: that is used up, or none is. */
@@ -277,12 +280,12 @@ export class Journal {
       await this.#write(frame, 0);
     } catch (error) {
       if (!(error instanceof NoRoomError)) throw error;
-      this.#context.host.marksRefused();
+      this.#context.host.marks.refused();
       for (const contributor of contributors) this.#ready.add(contributor);
       return false;
     }
     for (const contributor of contributors) contributor.written();
-    this.#context.host.marksWritten();
+    this.#marksWritten();
     return true;
   }
 
@@ -380,9 +383,9 @@ export class Journal {
     const frame = this.#begin(0);
     if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
     // Marks that do not fit are in the snapshot that comes next; until then the segments tell.
-    host.writeMarks(frame);
+    host.marks.write(frame);
     await this.#write(frame, 0);
-    host.marksWritten();
+    this.#marksWritten();
     const { freeFile } = this.#ring;
     if (!freeFile) throw new NoRoomError("the journal has one file only, and no room for another");
     return freeFile;

@@ -30,17 +30,17 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
     for (const change of rule.patch) await apply(folder, rule, change);
     const name = rule.execution.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
     const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", name];
-    const directed = await run(folder, executions, 60_000);
+    const directed = await run(folder, executions);
     // A name that nobody has would be no failure either.
     const ran = /^\s*[1-9]\d* (pass|fail)$/m.test(directed.output);
-    if (!ran && directed.ended) throw new Error(`No execution is called "${rule.execution}":\n${directed.output}`);
+    if (!ran && !directed.hung) throw new Error(`No execution is called "${rule.execution}":\n${directed.output}`);
     if (rule.seeds === undefined) {
       return { execution: directed.status !== 0, seed: undefined, output: directed.output };
     }
-    const random = await run(folder, ["test/sim/rules/first-failing-seed.ts", String(rule.seeds)], 120_000);
+    const random = await run(folder, ["test/sim/rules/first-failing-seed.ts", String(rule.seeds)]);
     const failing = /^seed (\d+) fails/m.exec(random.output)?.[1];
     // A run that never ends is caught as well: at the seed that was begun last.
-    const begun = random.ended ? undefined : [...random.output.matchAll(/^seed (\d+) begins$/gm)].at(-1)?.[1];
+    const begun = !random.hung ? undefined : [...random.output.matchAll(/^seed (\d+) begins$/gm)].at(-1)?.[1];
     const seed = failing ?? begun;
     return {
       execution: directed.status !== 0,
@@ -79,29 +79,35 @@ async function apply(folder: string, rule: Rule, { find, replace }: Rule["patch"
 interface Ran {
   readonly status: number | null;
   readonly output: string;
-  /** Not ended by us for being late. */
-  readonly ended: boolean;
+  /** It said nothing for so long that we ended it: a microtask that never ends. */
+  readonly hung: boolean;
 }
 
-function run(folder: string, args: readonly string[], timeoutMs: number): Promise<Ran> {
+/** How long a run may say nothing, on a busy machine. */
+const silenceMs = 60_000;
+
+function run(folder: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(join(root, "node_modules", ".bin", "bun"), args, { cwd: folder });
     let output = "";
-    let ended = true;
-    const late = setTimeout(() => {
-      ended = false;
-      // A microtask that never ends hears no other signal.
+    let hung = false;
+    const end = () => {
+      hung = true;
+      // What never ends hears no other signal.
       child.kill("SIGKILL");
-    }, timeoutMs);
+    };
+    let silence = setTimeout(end, silenceMs);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
         output += text;
+        clearTimeout(silence);
+        silence = setTimeout(end, silenceMs);
       });
     }
     child.on("error", reject);
     child.on("close", (status) => {
-      clearTimeout(late);
-      resolve({ status, output, ended });
+      clearTimeout(silence);
+      resolve({ status, output, hung });
     });
   });
 }

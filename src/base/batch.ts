@@ -16,6 +16,9 @@ export const BatchKind = {
 } as const;
 export type BatchKind = (typeof BatchKind)[keyof typeof BatchKind];
 
+/** Bytes of a stored batch before its payload. */
+export const batchHeaderBytes = 128;
+
 /** The fields of a batch's header. Positions are numbers below 2^53, times microseconds since 1970. */
 export interface BatchHeader {
   readonly kind: BatchKind;

@@ -56,10 +56,14 @@ export class JournalReplay {
     }
   }
 
-  /** Applies a frame, whose position is the one in the ring. @throws {DataFolderError} It says what only a newer tailrace does. */
-  apply(frame: Frame): void {
+  /**
+   * Applies a frame, whose position is the one in the ring.
+   * @param records Those of its records that are to count, with positions in the ring; all by default.
+   * @throws {DataFolderError} It says what only a newer tailrace does.
+   */
+  apply(frame: Frame, records: Iterable<FrameRecord> = recordsOf(frame)): void {
     const named = frame.kind === FrameKind.frame ? undefined : new Set<number>();
-    for (const record of recordsOf(frame)) {
+    for (const record of records) {
       named?.add(record.group);
       if (record.kind === RecordKind.made) this.#made(record);
       else if (record.kind === RecordKind.state) this.#state(record);

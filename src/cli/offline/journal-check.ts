@@ -63,11 +63,15 @@ export async function checkJournal(
       findings.push({ kind: "damage", file: `journal/${slot}`, position, what });
     }
     const sound = bad ? records.filter((record) => isSound(place, record)) : records;
-    replayed.apply(frame, sound);
+    replayed.apply(
+      frame,
+      sound.map((record) => ({ ...record, position: record.ringPosition })),
+    );
     copies?.apply(sound);
     visit(placed);
     frames += 1;
   }
+  replayed.finish();
   const torn = await tornFrameAt(ring);
   if (torn !== undefined && !isDamaged) {
     const what = "a frame that was cut short: nothing in it was acknowledged";

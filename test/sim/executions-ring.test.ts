@@ -22,6 +22,7 @@ import {
   large,
   type Machine,
   nothingSurvives,
+  store,
   watch,
 } from "./support/machine.ts";
 import { flip } from "./support/planted.ts";
@@ -43,6 +44,12 @@ function busy(log: GroupLog, frames: number): { acknowledged: string[]; done: Pr
     }
   };
   return { acknowledged, done: appendOn() };
+}
+
+/** Writes so many frames that belong to no tail. */
+async function fill(log: GroupLog, frames: number): Promise<void> {
+  const { term } = log.vote;
+  for (let i = 1; i <= frames; i++) await log.save({ vote: { term: term + i } });
 }
 
 function groupLog(folder: DataFolder, group: number): GroupLog {
@@ -141,6 +148,49 @@ describe("a journal file is used again", () => {
       assert.deepEqual(await labels((await machine.open()).log), ["a", "b", "c"]);
     },
     { variants: Array.from({ length: 12 }, (_, i) => 15 + 3 * i) },
+  );
+
+  execution("journal-why A1: a tail that is flushed when it is to be carried keeps its file", async (machine) => {
+    const { folder, disk, log } = await machine.open();
+    await append(log, "s");
+    const hold = disk.hold(calls("sync", store()));
+    watch(append(log, "never synced", large));
+    await machine.until("it is written", () => hold.held.length > 0);
+    const other = machine.logOf(folder, 2);
+    const filled = watch(fill(other, 100));
+    await machine.until(
+      "the ring is full, or went on",
+      () => folder.metrics.ringWaits > 0 || filled.outcome === "done",
+    );
+    machine.powerCut(nothingSurvives);
+    assert.deepEqual(await labels((await machine.open()).log), ["s"]);
+  });
+
+  execution(
+    "journal-why A1: a carried tail comes behind the mark that it follows",
+    async (machine) => {
+      machine.segmentMaxBytes = 3000;
+      const { folder, disk, log } = await machine.open();
+      const flush = disk.hold(calls("sync", store()));
+      await append(log, "x", oneBorder);
+      await append(log, "s");
+      await machine.until("all but the newest is flushed", () => flush.held.length > 0);
+      const other = machine.logOf(folder, 2);
+      // Up to the frame with which freeing begins. Before it is synced the flush is over, and its mark waits.
+      await fill(other, 18);
+      const frame = disk.hold(calls("sync", journal(1)));
+      const filled = fill(other, 12);
+      await machine.until("half of the ring is full", () => frame.held.length > 0);
+      flush.release();
+      await machine.pass(20);
+      frame.release();
+      await filled;
+      machine.powerCut(nothingSurvives);
+      const again = await machine.open();
+      assert.equal(again.log.damage, undefined);
+      assert.deepEqual(await labels(again.log), ["x", "s"]);
+    },
+    { settings: { tailMaxBytes: 3000 } },
   );
 
   execution(

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { BatchKind } from "../../src/base/batch.ts";
 import { TailraceError } from "../../src/base/errors.ts";
 import type { DataFolder, GroupLog } from "../../src/log/types.ts";
 import { FileNode, sectorBytes } from "../../src/sim/file-node.ts";
@@ -190,6 +191,15 @@ describe("marks", () => {
     { settings: { markDelayMs: 1 } },
   );
 
+  execution("journal-why 18: what is journaled after a start follows what recovery kept", async (machine) => {
+    const first = await machine.open();
+    await append(first.log, "z", large);
+    machine.kill();
+    await append((await machine.open()).log, "s");
+    machine.powerCut(nothingSurvives);
+    assert.deepEqual(await labels((await machine.open()).log), ["z", "s"]);
+  });
+
   execution("journal-why 18: what is journaled comes behind the mark that it follows", async (machine) => {
     const { log } = await machine.open();
     await append(log, "z", large);
@@ -346,6 +356,22 @@ describe("sealing", () => {
       assert.deepEqual(await labels((await machine.open()).log), ["a", "b", "c"]);
     },
   );
+
+  execution("journal-why 22: a flush ends where a checkpoint stands", async (machine) => {
+    machine.segmentMaxBytes = 600;
+    const { log } = await machine.open();
+    await appendAll(log, ["a", "b", "c", "d", "e", "f"]);
+    await append(log, "g", large);
+    const begins = (await readAll(log)).filter(({ kind }) => kind === BatchKind.checkpoint).map(({ index }) => index);
+    assert.ok(begins.length > 2);
+    machine.powerCut(nothingSurvives);
+    const again = await machine.open();
+    assert.deepEqual(await labels(again.log), ["a", "b", "c", "d", "e", "f", "g"]);
+    assert.deepEqual(
+      (await machine.stores()).map((name) => Number.parseInt(name, 10)),
+      begins,
+    );
+  });
 
   execution("journal-why 22: a sealed segment has its batches and not a byte more", async (machine) => {
     machine.segmentMaxBytes = 8000;

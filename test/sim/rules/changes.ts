@@ -31,8 +31,8 @@ export const changeRules: readonly Rule[] = [
     undone: "a log that begins anew has no tail",
     patch: [
       {
-        find: "  group.tail = new Tail(mark.end.index);\n  group.end = mark.end;\n  group.strays = [];\n  group.state = { ...group.state, base, mark, placed",
-        replace: "  group.end = mark.end;\n  group.strays = [];\n  group.state = { ...group.state, base, mark, placed",
+        find: "  group.logNumber = record.logNumber;\n  group.tail = new Tail(mark.end.index);\n",
+        replace: "  group.logNumber = record.logNumber;\n",
       },
     ],
     execution: "journal-why 7: what the ring has of the old one counts no more",

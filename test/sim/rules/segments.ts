@@ -160,4 +160,24 @@ export const segmentRules: readonly Rule[] = [
     ],
     execution: "journal-why 10: nothing is written to the next segment before the one before is sealed",
   },
+  {
+    undone: "a flush ends before a checkpoint",
+    patch: [{ find: "tail.checkpointFrom(startIndex + 1) ?? tail.endIndex", replace: "tail.endIndex" }],
+    execution: "journal-why 22: a flush ends where a checkpoint stands",
+  },
+  {
+    undone: "recovery's frame has the marks of what it kept",
+    patch: [{ find: "      if (found.moved) {\n", replace: "      if (frame.records < 0) {\n" }],
+    execution: "journal-why 18: what is journaled after a start follows what recovery kept",
+  },
+  {
+    undone: "batches of a tail that recovery found in segments leave it",
+    patch: [{ find: "  if (moved) tail.dropBefore(recovered.mark.end.index);\n", replace: "" }],
+    execution: "journal-why 9: a round that is torn in the middle is no damage",
+  },
+  {
+    undone: "a record comes behind the mark that waits",
+    patch: [{ find: "!context.writeMark(group, frame) || !record.fits(frame)", replace: "!record.fits(frame)" }],
+    execution: "journal-why 18: a mark that waits when a cut comes does not lead",
+  },
 ];

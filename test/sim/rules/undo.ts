@@ -34,7 +34,7 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
     await symlink(join(root, "node_modules"), join(folder, "node_modules"));
     for (const change of rule.patch) await apply(folder, rule, change);
     const names = [calm, rule.execution].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", names.join("|")];
+    const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", `(?:${names.join("|")})$`];
     const directed = await run(folder, executions);
     // A name that nobody has would be no failure either.
     const count = (what: string) => Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(directed.output)?.[1] ?? 0);

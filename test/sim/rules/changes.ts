@@ -94,8 +94,8 @@ export const changeRules: readonly Rule[] = [
     undone: "a journaled batch is placed by its digest, not by its index alone",
     patch: [
       {
-        find: "    if (batch.index === group.end.index && digestFollows(batch, group.end.digest, this.#hash)) {\n",
-        replace: "    if (batch.index === group.end.index) {\n",
+        find: "if (isNext && digestInFrameFollows(record.body, batch, group.end.digest, this.#hash)) {",
+        replace: "if (isNext) {",
       },
     ],
     execution: "journal-why 6: a journaled batch of another history is dropped, though its index fits",

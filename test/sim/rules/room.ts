@@ -129,10 +129,8 @@ export const roomRules: readonly Rule[] = [
   {
     undone: "a stop after a failure is not clean",
     patch: [
-      {
-        find: "      if (!this.#failure) await this.#journal.close();\n",
-        replace: "      await this.#journal.close();\n",
-      },
+      { find: "if (!this.#failure) await this.#journal.close();", replace: "await this.#journal.close();" },
+      { find: "    this.#journal.fail(error);\n", replace: "" },
     ],
     execution: "a stop is not a clean one: the next start looks at the segments",
   },

@@ -78,6 +78,7 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 7: with its record it is gone, whatever is left of it",
+    seeds: 400,
   },
   {
     undone: "a group is dropped in the turn in which `gone` is synced",

@@ -72,6 +72,7 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: what is appended after a redone cut outlives the next recovery",
+    seeds: 400,
   },
   {
     undone: "a cut waits for what is on its way",

@@ -12,6 +12,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 2: a vote outlives the file that it was written to",
+    seeds: 400,
   },
   {
     undone: "a snapshot has what only the journal knows: a group that was made",
@@ -48,6 +49,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why A1: a tail is carried whole, or what is left of it would follow nothing",
+    seeds: 400,
   },
   {
     undone: "a file is not written anew while it is read",
@@ -63,6 +65,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 8: nothing is acknowledged, and no frame written, before the sync returned",
+    seeds: 400,
   },
   {
     undone: "the CRC of frames starts from a key that nobody knows",
@@ -109,6 +112,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 17: what is written after a clean stop is not lost by a crash",
+    seeds: 400,
   },
   {
     undone: "at a start nobody else writes to the journal",
@@ -133,6 +137,7 @@ export const ringRules: readonly Rule[] = [
       { find: "isCarried && batch.index === group.state.mark.end.index", replace: "isCarried && batch.index < 0" },
     ],
     execution: "journal-why 2: a group that was made and never flushed outlives it too",
+    seeds: 400,
   },
   {
     undone: "a new journal file's name is synced before it counts",
@@ -143,5 +148,6 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 2: a vote outlives the file that it was written to",
+    seeds: 400,
   },
 ];

@@ -58,6 +58,13 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
   }
 }
 
+/** What became of a rule that was undone, in a line. */
+export function lineOf(rule: Rule, { execution, seed, why }: Outcome): string {
+  const directed = execution ? `"${rule.execution}" fails (${why})` : `"${rule.execution}" DOES NOT FAIL`;
+  const caught = seed === undefined ? "NO RANDOM RUN FAILS" : `seed ${seed}`;
+  return `without "${rule.undone}": ${directed}${rule.seeds === undefined ? "" : `; ${caught} of at most ${rule.seeds}`}`;
+}
+
 /** What a failed test says first: what was wrong, and with which values. */
 function whyOf(output: string): string {
   const said =

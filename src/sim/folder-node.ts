@@ -42,11 +42,11 @@ export class FolderNode {
   }
 
   /** The power goes. `survives`: whether a change of a name is on the disk, where a test decides it. */
-  powerCut(random: SimRandom, survives?: (name: string) => boolean): void {
+  powerCut(random: SimRandom, survives?: (name: string, isGiven: boolean) => boolean): void {
     const share = random.pick([0, 1, 0.5]);
     const lastOf = new Map<string, number>();
-    for (const [i, { name }] of this.#changes.entries()) {
-      if (survives ? survives(name) : random.chance(share)) lastOf.set(name, i);
+    for (const [i, { name, node }] of this.#changes.entries()) {
+      if (survives ? survives(name, node !== undefined) : random.chance(share)) lastOf.set(name, i);
     }
     for (const i of lastOf.values()) {
       const change = this.#changes[i];

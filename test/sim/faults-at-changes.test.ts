@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { BatchKind, type StoredBatch } from "../../src/base/batch.ts";
-import { DiskError } from "../../src/base/disk-errors.ts";
+import { DiskError, NoRoomError } from "../../src/base/disk-errors.ts";
 import { TailraceError } from "../../src/base/errors.ts";
 import {
   append,
@@ -13,6 +13,7 @@ import {
   large,
   type Machine,
   readAll,
+  roomy,
   store,
 } from "./support/machine.ts";
 import { storedBytes } from "./support/planted.ts";
@@ -32,6 +33,39 @@ describe("after a sync that failed", () => {
     const found = await labels((await machine.open()).log);
     // What was refused so may be there or not; what was acknowledged is.
     assert.deepEqual(found.slice(0, 2), ["a", "b"]);
+  });
+});
+
+describe("in a frame that had no room", () => {
+  execution("what is appended is refused, and what a replica promised goes with a smaller one", async (machine) => {
+    const { log } = await machine.open();
+    await append(log, "a");
+    // Overwriting takes room too: for one frame of the smallest size there is some.
+    machine.disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: true };
+    machine.fill(4096);
+    const appended = Array.from({ length: 12 }, () => append(log, "b", 190));
+    const saved = log.save({ floor: { term: 3, index: 2 }, note: new Uint8Array(500) });
+    for (const { status } of await Promise.allSettled(appended)) assert.equal(status, "rejected");
+    await saved;
+    machine.powerCut();
+    machine.disk.totalBytes = roomy;
+    const again = (await machine.open()).log;
+    assert.deepEqual(again.floor, { term: 3, index: 2 });
+    assert.deepEqual(await labels(again), ["a"]);
+  });
+
+  execution("a new beginning leaves nothing open, and nothing changed", async (machine) => {
+    const { log, folder } = await machine.open();
+    await append(log, "a");
+    const [checkpoint] = await readAll(log);
+    assert.ok(checkpoint);
+    // For two folders and a name, and not for what is in the file.
+    machine.fill(8193);
+    await assert.rejects(log.install(storedBytes(checkpoint)), NoRoomError);
+    assert.deepEqual(await labels(log), ["a"]);
+    machine.disk.totalBytes = roomy;
+    await folder.close();
+    assert.deepEqual(machine.openFiles, []);
   });
 });
 

@@ -5,7 +5,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
-import { NoRoomError } from "../base/disk-errors.ts";
+import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 import type { Disk } from "../host/disk.ts";
 import { readBatch } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
@@ -74,7 +74,8 @@ export async function cutLog(log: ChangedLog, index: number): Promise<void> {
 export async function finishCut({ state, segments, context }: Omit<ChangedLog, "reader">): Promise<void> {
   const place = state.openCut;
   if (!place) return;
-  await cutFiles(context.disk, segments.folder, place);
+  const isThere = await cutFiles(context.disk, segments.folder, place);
+  if (!isThere) throw new DiskError(`${segments.folder} has no file that begins at ${place.segment}, where a cut ends`);
   context.counters.syncs.other += 1;
   context.counters.syncs.folder += 1;
   await writeRecord(context, state.group, {

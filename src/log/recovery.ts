@@ -85,7 +85,8 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
     return header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes);
   };
   await removeOtherLogs(disk, `${input.groupsFolder}/${group}`, logNumber);
-  // Its files may be as they were before the cut, or partly so: what a redone cut finds done stays as it is.
+  // Its files may be as they were before the cut, or partly so: what a redone cut finds done stays as it is. That a file
+  // is missing is seen below.
   if (state.openCut) await cutFiles(disk, folder, state.openCut);
   const { mark, base } = state;
   const recovered = await recoverSegments(disk, hash, { group, folder, mark, baseIndex: base.index, journaled });

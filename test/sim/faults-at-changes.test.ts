@@ -15,8 +15,10 @@ import {
   readAll,
   roomy,
   store,
+  watch,
 } from "./support/machine.ts";
 import { storedBytes } from "./support/planted.ts";
+import { calls } from "./support/scripted-disk.ts";
 
 describe("after a sync that failed", () => {
   execution("of a folder, nothing is promised by the journal, and nothing is changed", async (machine) => {
@@ -77,6 +79,43 @@ describe("of a log with damage", () => {
     await lose(machine, store(second));
     const { log } = await machine.open();
     await assert.rejects(log.read({ from: { index: third - 1 }, belowIndex: third, maxBytes: 1 }), isDamaged);
+  });
+
+  execution(
+    "a start that redoes a cut into a file that is gone calls the log damaged, and no other",
+    async (machine) => {
+      machine.settings = { ...machine.settings, tailMaxBytes: 1 };
+      const { log, folder, disk } = await machine.open();
+      await appendAll(log, ["a", "b", "c"]);
+      await append(machine.logOf(folder, 2), "other");
+      await machine.pass(50);
+      // The record of the cut is durable, the files are not cut yet.
+      const hold = disk.hold(calls("truncate", store()));
+      const cut = watch(log.cut(2));
+      await machine.until("the file is about to be cut", () => hold.held.length > 0);
+      machine.kill();
+      assert.equal(cut.outcome, "waits");
+      await lose(machine, store());
+      const again = await machine.open();
+      assert.match(again.log.damage ?? "", /missing/);
+      assert.deepEqual(await labels(machine.logOf(again.folder, 2)), ["other"]);
+    },
+  );
+
+  execution("what only the journal has is not trimmed to: that would be a flush", async (machine) => {
+    machine.segmentMaxBytes = 400;
+    const { log, folder } = await machine.open();
+    // One in a segment, and some segments' worth in the tail.
+    await append(log, "a", large);
+    await appendAll(log, ["b", "c", "d", "e"]);
+    const checkpoint = (await readAll(log)).findLast(isCheckpoint);
+    assert.ok(checkpoint && checkpoint.index > 0);
+    await folder.close();
+    await lose(machine, store());
+    const again = await machine.open();
+    again.log.setCommit(again.log.durableEnd.index);
+    await assert.rejects(again.log.dropBefore(checkpoint.index), isDamaged);
+    await append(machine.logOf(again.folder, 2), "other");
   });
 
   execution("a new beginning takes its place: that is whole, and takes appends", async (machine) => {

@@ -4,6 +4,8 @@ import { describe } from "node:test";
 import { BatchKind, type StoredBatch } from "../../src/base/batch.ts";
 import { DiskError, NoRoomError } from "../../src/base/disk-errors.ts";
 import { TailraceError } from "../../src/base/errors.ts";
+import { segmentName } from "../../src/log/format.ts";
+import { FolderNode } from "../../src/sim/folder-node.ts";
 import {
   append,
   appendAll,
@@ -12,6 +14,7 @@ import {
   labels,
   large,
   type Machine,
+  nothingSurvives,
   readAll,
   roomy,
   store,
@@ -68,6 +71,30 @@ describe("in a frame that had no room", () => {
     machine.disk.totalBytes = roomy;
     await folder.close();
     assert.deepEqual(machine.openFiles, []);
+  });
+});
+
+describe("what was removed and is back after a power cut", () => {
+  execution("goes at the next start, though the stop before was clean", async (machine) => {
+    const batches = await segmentsOfSome(machine);
+    const { log, folder } = await machine.open();
+    const [, second, third] = batches.filter(isCheckpoint);
+    assert.ok(second && third);
+    log.setCommit(log.durableEnd.index);
+    await log.dropBefore(second.index);
+    await folder.close();
+    machine.powerCut(nothingSurvives);
+    assert.ok(namesIn(machine, "groups/1/1").includes(segmentName(0)), "the file is back");
+    const again = await machine.open();
+    assert.equal(again.folder.report.kind, "clean");
+    assert.ok(!namesIn(machine, "groups/1/1").includes(segmentName(0)));
+
+    await again.log.install(storedBytes(third));
+    await again.folder.close();
+    machine.powerCut(nothingSurvives);
+    assert.deepEqual(namesIn(machine, "groups/1"), ["1", "2"], "the log is back");
+    assert.equal((await machine.open()).folder.report.kind, "clean");
+    assert.deepEqual(namesIn(machine, "groups/1"), ["2"]);
   });
 });
 
@@ -147,6 +174,13 @@ async function segmentsOfSome(machine: Machine): Promise<StoredBatch[]> {
   const batches = await readAll(log);
   await folder.close();
   return batches;
+}
+
+/** Names in a folder of the data folder. */
+function namesIn(machine: Machine, path: string): string[] {
+  const folder = machine.disk.find(`${dataFolder}/${path}`);
+  assert.ok(folder instanceof FolderNode);
+  return [...folder.names.keys()].sort();
 }
 
 /** A file is gone. */

@@ -27,6 +27,8 @@ const recordNames = [
   "vote",
 ] as const;
 
+const ways = ["flip", "cut", "remove"] as const;
+
 /** Kinds of records that nothing writes yet, each with the reason. */
 export const notWritten = {
   life: "lives are counted when a replica is rebuilt, which comes with replication",
@@ -94,6 +96,10 @@ export const mustHappen: readonly string[] = [
   "write without room",
   "writing back failed",
   "writing back failed with nobody to tell",
+  ...["segment", "index", "journal", "id"].flatMap((file) => ways.map((way) => `damage planted: ${file}, ${way}`)),
+  "damage: start refused",
+  "damage: said at the start",
+  "damage: a read is refused",
 ];
 
 /** Counts for one run. */

@@ -5,6 +5,7 @@
 import { systemHash } from "../host/hash.ts";
 import { Coverage } from "./coverage.ts";
 import { SimDisk, type Tally } from "./disk.ts";
+import { checkFiles } from "./left-files.ts";
 import { type LifeEnd, LogLife } from "./log-life.ts";
 import { type LogPlan, planOf, type Trouble } from "./log-plan.ts";
 import type { LogWorld } from "./log-world.ts";
@@ -108,5 +109,8 @@ async function liveLast(world: LogWorld): Promise<void> {
   disk.totalBytes = plan.volumeBytes * 4;
   const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY, powerCutAfter: false } as const;
   const life = { ...ending, number: plan.lives, steps: stepsTo(3) };
-  while ((await live(world, life)) === "damage refused");
+  let end: LifeEnd;
+  do end = await live(world, life);
+  while (end === "damage refused");
+  if (end === "closed" && plan.trouble !== "damage") checkFiles(world);
 }

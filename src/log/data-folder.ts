@@ -311,6 +311,7 @@ class OpenFolder implements DataFolder, JournalHost {
     const settled = new Promise<void>((resolve, reject) => {
       this.#journal.submit({
         urgent: true,
+        repeats: true,
         contribute: (frame) => {
           if (!frame.fits(0)) return false;
           frame.add(RecordKind.gone, log.group, log.state.logNumber, 0);

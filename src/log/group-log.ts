@@ -6,6 +6,7 @@
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
 import { DiskError } from "../base/disk-errors.ts";
 import type { TailraceError } from "../base/errors.ts";
+import { damagedLog } from "./admission.ts";
 import { CommitIndex } from "./commit-index.ts";
 import type { LogContext } from "./context.ts";
 import { cutLog, dropLogBefore, installLog } from "./log-changes.ts";
@@ -262,7 +263,11 @@ export class JournaledLog implements GroupLog {
 
   /** A segment must begin there: what is before it is flushed first. */
   async #dropBefore(checkpointIndex: number): Promise<void> {
-    if (checkpointIndex >= this.state.tail.startIndex) await this.emptyTail();
+    const { tail, damage } = this.state;
+    if (checkpointIndex >= tail.startIndex) {
+      if (damage !== undefined) throw damagedLog(this.state, "trim", damage);
+      await this.emptyTail();
+    }
     await this.#change(async () => {
       const refusal = this.#context.refusal(true);
       if (refusal) throw refusal;

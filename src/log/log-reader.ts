@@ -133,6 +133,9 @@ export class LogReader {
   async #inOrder(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
     const batches = await this.#step(wanted, limit);
     if (batches.length > 0) this.#checkOrder(wanted, batches);
+    else if (wanted.key === "index" && wanted.value >= this.#log.base.index && wanted.value < limit.belowIndex) {
+      throw this.#missing(`batch ${wanted.value}`);
+    }
     return batches;
   }
 

@@ -27,6 +27,8 @@ export interface DiskFaults {
 export interface DiskScript {
   /** Whether this sync fails. */
   readonly syncFails?: (path: string) => boolean;
+  /** Whether this sync of a file returns as if all were well, and has done nothing: no disk that may be called one does. */
+  readonly syncLies?: (path: string) => boolean;
   /** Which of what was not synced is on the disk after a power cut or a failed sync. */
   readonly survives?: {
     /** The newest content of a sector; "first": what it held first since it was synced. */
@@ -46,7 +48,8 @@ const blockBytes = 4096;
 /** The volume. */
 export class SimDisk {
   readonly timeline: Timeline;
-  readonly random: SimRandom;
+  /** Decides what becomes of each call; a run may change it. */
+  random: SimRandom;
   readonly tally: Tally;
   /** Room of the whole volume; a run may change it. */
   totalBytes: number;

@@ -89,10 +89,27 @@ export class FileNode {
     this.#resize(Math.max(this.#size, end));
   }
 
-  /** Changes bytes in the cache and on the disk, as a disk that goes bad does. */
+  /** Changes bytes in the cache and, where they are there, on the disk, as a disk that goes bad does. */
   spoil(at: number, bytes: Uint8Array): void {
     this.#cache.set(bytes, at);
-    this.#disk.set(bytes, at);
+    if (at + bytes.length <= this.#disk.length) this.#disk.set(bytes, at);
+  }
+
+  /** Ends it here, in the cache and on the disk. */
+  spoilEnd(size: number): void {
+    this.#cache.fill(0, size);
+    this.#disk.fill(0, size);
+    this.#size = size;
+    this.#diskSize = size;
+  }
+
+  /** It holds this, in the cache and on the disk. */
+  restore(content: Uint8Array): void {
+    this.#reserve(content.length);
+    this.#persist(0, content);
+    this.#cache.set(content);
+    this.#size = content.length;
+    this.#diskSize = content.length;
   }
 
   /** What processes see: a copy. */

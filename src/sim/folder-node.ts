@@ -30,6 +30,19 @@ export class FolderNode {
     this.#changes.push({ name, node });
   }
 
+  /** A name is lost, whatever was synced. */
+  lose(name: string): void {
+    this.#names.delete(name);
+    this.#onDisk.delete(name);
+    this.#changes = this.#changes.filter((change) => change.name !== name);
+  }
+
+  /** It is back. */
+  giveBack(name: string, node: FileNode | FolderNode): void {
+    this.#names.set(name, node);
+    this.#onDisk.set(name, node);
+  }
+
   /** What a sync that is called now will make durable. */
   beginSync(): number {
     return this.#synced + this.#changes.length;

@@ -6,8 +6,8 @@ export const changeRules: readonly Rule[] = [
     undone: "a new log's files are synced before its record",
     patch: [
       {
-        find: "  await file.truncate(checkpoint.length);\n  await file.sync();\n",
-        replace: "  await file.truncate(checkpoint.length);\n",
+        find: "    await file.truncate(bytes.length);\n    await file.sync();\n",
+        replace: "    await file.truncate(bytes.length);\n",
       },
     ],
     execution: "journal-why 7: it is there when its record is",

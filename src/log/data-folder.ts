@@ -8,6 +8,7 @@ import { assert, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
 import { DataFolderError, DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, TailraceError } from "../base/errors.ts";
+import { Slots } from "../base/slots.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, FolderLock } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
@@ -15,7 +16,6 @@ import type { Random } from "../host/random.ts";
 import { checkpointPayload } from "./batch-writer.ts";
 import type { LogContext, LogCounters } from "./context.ts";
 import { FileHandles } from "./file-handles.ts";
-import { FlushSlots } from "./flush-slots.ts";
 import { FolderSyncs } from "./folder-syncs.ts";
 import { digestBytes, frameHeader, noteMaxBytes, RecordKind } from "./format.ts";
 import { type FrameBuilder, recordBytes } from "./frame-writer.ts";
@@ -120,7 +120,7 @@ class OpenFolder implements DataFolder, JournalHost {
       ...{ disk, clock, hash, settings, counters, failed },
       handles: new FileHandles(disk, settings.segmentHandles),
       indexes: new IndexMemory(settings.indexMemoryBytes),
-      flushSlots: new FlushSlots(2),
+      flushSlots: new Slots(2),
       folderSyncs: new FolderSyncs(disk, syncs),
       journal: this.#journal,
       groupsFolder: `${path}/groups`,

@@ -159,6 +159,15 @@ export class JournaledLog implements GroupLog {
     }
   }
 
+  async *controlBatches(index: number): AsyncGenerator<StoredBatch> {
+    for (const control of await this.#reading(() => this.#reader.controls(index))) {
+      const request = { from: { index: control }, belowIndex: control + 1, maxBytes: 1 };
+      const [batch] = await this.read(request);
+      // Cut off meanwhile, or below the base.
+      if (batch?.index === control) yield batch;
+    }
+  }
+
   cut(index: number): Promise<void> {
     return this.#change(() => cutLog(this.#parts, index));
   }

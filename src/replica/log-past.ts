@@ -2,7 +2,6 @@
  * What a replica must know of a log's past before it appends to it, since its next checkpoint has to tell of it.
  * @module
  */
-import { present } from "../base/assert.ts";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { sameBytes } from "../base/bytes.ts";
 import { TailraceError } from "../base/errors.ts";
@@ -47,18 +46,16 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
     const termStarts = [...checkpoint.termStarts];
     let { settings } = checkpoint;
     let refusal: TailraceError | undefined;
-    for await (const { kind, term, index } of log.headers(batch.index + 1)) {
+    for await (const { kind, term, index, payload } of log.controlBatches(batch.index + 1)) {
       switch (kind) {
-        case BatchKind.records:
-          break;
         case BatchKind.leaderChange:
           termStarts.push({ term, index });
           break;
         case BatchKind.trim:
-          part = { ...part, logStart: decodeTrim(await payloadAt(log, index)).logStart };
+          part = { ...part, logStart: decodeTrim(payload).logStart };
           break;
         case BatchKind.settings: {
-          const later = decodeSettings(await payloadAt(log, index));
+          const later = decodeSettings(payload);
           if (later.version > settings.version) settings = later;
           part = { ...part, settings };
           break;
@@ -74,11 +71,6 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
     if (isForGood) return { part, past: error };
     throw error;
   }
-}
-
-async function payloadAt(log: GroupLog, index: number): Promise<Uint8Array> {
-  const [batch] = await log.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
-  return present(batch, `batch ${index} of group ${log.group} is there, as its header was`).payload;
 }
 
 /**

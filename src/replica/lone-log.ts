@@ -12,6 +12,7 @@ import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, type TailraceError } from "../base/errors.ts";
 import { limitName } from "../base/limits.ts";
+import type { Slots } from "../base/slots.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { GroupLog } from "../log/types.ts";
 import { encodeCheckpoint, encodeLeaderChange } from "../wire/checkpoint.ts";
@@ -31,6 +32,8 @@ import { decodeStoredCheckpoint, type LogPast, readPast, segmentLimitsOf } from 
 export interface LoneNode {
   readonly diskId: Uint8Array;
   readonly waitingMaxBytes: number;
+  /** Logs whose past is read at once: after a start a crowd may ask, each for another one. */
+  readonly pasts: Slots;
   /** Bytes of appends that wait for a leader change, all groups. */
   waitingBytes: number;
 }
@@ -193,6 +196,8 @@ export class LoneLog implements LogDoor {
   }
 
   async #readPast(): Promise<void> {
+    const { pasts } = this.#node;
+    await pasts.acquire();
     try {
       const { part, past } = await readPast(this.#log, this.#node.diskId);
       if (part !== undefined) {
@@ -205,6 +210,8 @@ export class LoneLog implements LogDoor {
       this.#phase = "asleep";
       for (const { reject } of this.#takeWaiting()) reject(error);
       throw error;
+    } finally {
+      pasts.release();
     }
   }
 

@@ -159,7 +159,13 @@ class LogCheck {
       if (standing.batch && why === undefined) {
         const { batch } = standing;
         const { baseOffset, appendTimeMicros } = batch;
-        index.add({ baseOffset, index: batch.index, appendTimeMicros, position });
+        index.add({
+          baseOffset,
+          index: batch.index,
+          appendTimeMicros,
+          position,
+          isControl: batch.kind !== BatchKind.records,
+        });
         this.#take(batch, { file: name, position });
         position += batchBytes(batch);
         listed.sizeBytes = position;

@@ -3,6 +3,7 @@
  *
  *     POST /v1/streams/NAME/records?stream_id=    the body is one record's value; 200 with an AppendResponse as JSON
  *     GET  /v1/streams/NAME/records?from=&end=&max_records=&max_bytes=&wait_ms=&stream_id=
+ *     GET, PATCH /v1/streams/NAME/settings        how the stream stands, and changing its settings (`rest-settings.ts`)
  *
  * `from` is an offset, `earliest` (the default), `latest`, `-N` (N records before the end) or a time of RFC 3339. GET
  * answers a ReadResponse as JSON. With `Accept: text/plain` it answers the values, a line each; with
@@ -12,35 +13,34 @@
 import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Context } from "hono";
-import { invalidField, TailraceError } from "../../base/errors.ts";
+import { invalidField } from "../../base/errors.ts";
 import { cutRecords, eachRecord, recordValue } from "../../base/records.ts";
 import { RecordsWriter } from "../../base/records-writer.ts";
-import { checkStreamName } from "../../base/stream-name.ts";
 import {
   AppendResponseSchema,
   type PositionSchema,
   ReadRequestSchema,
   ReadResponseSchema,
 } from "../../wire/gen/tailrace/v1/log_pb.ts";
-import { toPosition } from "../../wire/position.ts";
 import { appendResponse, readResponse } from "./answers.ts";
 import type { ApiApp, ApiEnv } from "./app.ts";
 import { append } from "./append.ts";
 import { cacheControl } from "./caching.ts";
 import { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
-import { PlainBody, tooSlow } from "./message-body.ts";
 import { type ReadAnswer, read } from "./read.ts";
 import { readQuery } from "./requests.ts";
 import { restError } from "./rest-errors.ts";
-
-const prefix = "/v1/streams/";
-const suffix = "/records";
+import { asksFor, bigintOf, bodyOf, idOf, json, numberOf, queryOf, restPrefix, streamOf } from "./rest-request.ts";
+import { changeSettings, tellOne } from "./rest-settings.ts";
 
 /** Adds the routes. */
 export function addRest(app: ApiApp, api: ApiContext): void {
-  app.post(`${prefix}*`, (c) => served(c, api, "rest/append", appendOne));
-  app.get(`${prefix}*`, (c) => served(c, api, "rest/read", readSome));
+  app.post(`${restPrefix}*`, (c) => served(c, api, "rest/append", appendOne));
+  app.get(`${restPrefix}*`, (c) =>
+    asksFor(c, "settings") ? served(c, api, "rest/get_stream", tellOne) : served(c, api, "rest/read", readSome),
+  );
+  app.patch(`${restPrefix}*`, (c) => served(c, api, "rest/update_stream", changeSettings));
 }
 
 type Work = (c: Context<ApiEnv>, api: ApiContext, call: Call) => Promise<Response>;
@@ -72,7 +72,7 @@ async function served(c: Context<ApiEnv>, api: ApiContext, route: string, work: 
 }
 
 async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
-  const stream = streamOf(c);
+  const stream = streamOf(c, "records");
   const query = queryOf(c, ["stream_id"]);
   checkContentType(c.req.header("content-type"));
   const value = await bodyOf(c, api, call);
@@ -85,7 +85,7 @@ async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promi
 }
 
 async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
-  const stream = streamOf(c);
+  const stream = streamOf(c, "records");
   const query = queryOf(c, ["from", "end", "max_records", "max_bytes", "wait_ms", "stream_id"]);
   const form = answerForm(c.req.header("accept"));
   const { streamId } = idOf(query);
@@ -114,73 +114,12 @@ async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promis
   return bytes(value, { ...headers, "content-type": "application/octet-stream" });
 }
 
-/**
- * The stream's name: all between `/v1/streams/` and the last `/records`, each part decoded once, so that `%2F` and `/`
- * are the same. It is taken from the path as it came, since a URL parser would resolve `..` in it.
- */
-function streamOf(c: Context<ApiEnv>): string {
-  const [path = ""] = rawUrl(c).split("?", 1);
-  const end = path.lastIndexOf(suffix);
-  if (!path.startsWith(prefix) || end < prefix.length || end + suffix.length !== path.length) {
-    throw invalidField("path", "it is not /v1/streams/NAME/records", "See the documentation of the REST interface");
-  }
-  let name: string;
-  try {
-    name = path.slice(prefix.length, end).split("/").map(decodeURIComponent).join("/");
-  } catch {
-    throw invalidField("stream", "the name in the path has a malformed % escape", "Encode it as UTF-8, each byte %XX");
-  }
-  checkStreamName(name, "stream");
-  return name;
-}
-
-function rawUrl(c: Context<ApiEnv>): string {
-  const url = c.env?.incoming?.url;
-  return url?.startsWith("/") === true ? url : c.req.url.replace(/^[a-z]+:\/\/[^/]*/, "");
-}
-
-/** The query's parameters; one that is not known is refused, since a typing error would otherwise read too much. */
-function queryOf(c: Context<ApiEnv>, known: readonly string[]): Map<string, string> {
-  const query = new Map<string, string>();
-  for (const [name, value] of new URL(c.req.url).searchParams) {
-    if (!known.includes(name)) {
-      throw invalidField(name.slice(0, 40), "it is not a parameter of this call", `Use ${known.join(", ")}`);
-    }
-    query.set(name, value);
-  }
-  return query;
-}
-
 function checkContentType(contentType: string | undefined): void {
   const type = (contentType ?? "application/octet-stream").split(";", 1)[0]?.trim().toLowerCase();
   if (type === "application/octet-stream" || type === "text/plain") return;
   const todo =
     "Send application/octet-stream or text/plain: with curl, -H 'content-type: text/plain' --data-binary @FILE";
   throw invalidField("content-type", `a record can't be of type ${String(type).slice(0, 80)}`, todo);
-}
-
-async function bodyOf(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Uint8Array> {
-  const body = new PlainBody(api.limits.requestMaxBytes, c.req.header("content-length"));
-  const reader = c.req.raw.body?.getReader();
-  if (reader === undefined) return body.finish();
-  const timer = api.clock.after(api.bodyTimeoutMs, () => call.end(tooSlow(api.bodyTimeoutMs)));
-  let heldBytes = 0;
-  try {
-    for (let part = await call.race(reader.read()); !part.done; part = await call.race(reader.read())) {
-      api.bodyMemory.take(part.value.length);
-      heldBytes += part.value.length;
-      body.add(part.value);
-    }
-    return body.finish();
-  } catch (error) {
-    if (error instanceof TailraceError) throw error;
-    // Whatever else the runtime calls it, the client is gone.
-    call.end("canceled");
-    throw call.ended;
-  } finally {
-    timer.cancel();
-    api.bodyMemory.giveBack(heldBytes);
-  }
 }
 
 function startOf(from: string): MessageInitShape<typeof PositionSchema> {
@@ -193,27 +132,6 @@ function startOf(from: string): MessageInitShape<typeof PositionSchema> {
     throw invalidField("from", `${JSON.stringify(from.slice(0, 40))} is not a place in a stream`, todo);
   }
   return { at: { case: "appendTime", value: timestampFromMs(ms) } };
-}
-
-function bigintOf(query: Map<string, string>, name: string): bigint | undefined {
-  const text = query.get(name);
-  if (text === undefined) return undefined;
-  if (!/^\d{1,20}$/.test(text)) {
-    throw invalidField(name, `${JSON.stringify(text.slice(0, 40))} is not a whole number from 0 on`, "Use digits only");
-  }
-  return BigInt(text);
-}
-
-function numberOf(query: Map<string, string>, name: string): number | undefined {
-  const value = bigintOf(query, name);
-  if (value === undefined) return undefined;
-  if (value >= 2n ** 32n) throw invalidField(name, `${value} is too large`, "Use a number below 2^32");
-  return Number(value);
-}
-
-function idOf(query: Map<string, string>): { streamId?: number } {
-  const id = bigintOf(query, "stream_id");
-  return id === undefined ? {} : { streamId: toPosition(id, "stream_id") };
 }
 
 function optional<Name extends string>(name: Name, value: bigint | undefined): { [key in Name]?: bigint } {
@@ -251,10 +169,6 @@ function lines(values: readonly Uint8Array[]): Uint8Array {
     joined[at++] = 0x0a;
   }
   return joined;
-}
-
-function json(body: string, headers: Record<string, string>): Response {
-  return new Response(body, { headers: { "content-type": "application/json", ...headers } });
 }
 
 function bytes(body: Uint8Array, headers: Record<string, string>): Response {

@@ -231,9 +231,7 @@ class LogCheck {
         return next;
       }
     }
-    // The search looks for what comes after an end, and the bad batch's own index may stand further on.
-    const before = { index: end.index - 1, term: end.term };
-    const broken = { group, end: before, position, sizeBytes: limit };
+    const broken = { group, end: { index: end.index, term: end.term }, position, sizeBytes: limit };
     const found = await batchBeyond(file, this.#context.hash, broken, position + 1);
     if (found !== undefined) this.#end = { ...end, digest: undefined };
     return found;

@@ -5,20 +5,23 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { crc32 } from "node:zlib";
 import { connectTo } from "../../src/cli/connection.ts";
-import { temporaryFolder } from "../support/data-folder.ts";
 import { startNode } from "../support/node-process.ts";
 
 export const headerBytes = 128;
+/** The address of no node, for commands that ask none. */
+export const nowhere = "http://127.0.0.1:1";
 /** Each record of the stream "large" has so many bytes: a batch of its own that goes to a segment; four fill one. */
 export const valueBytes = 300_000;
 export const largeRecords = 10;
 export const smallRecords = 5;
 
-// Made here, it goes when the tests of the file are done, and not with the first of them.
-const root = temporaryFolder();
+const root = fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-offline-"));
+// Folders are shared by tests, of several files in one process too: they go with it.
+process.once("exit", () => fs.rmSync(root, { recursive: true, force: true }));
 
 /** A place for a data folder, or for anything. */
 export function place(): string {

@@ -15,6 +15,7 @@ import {
   forge,
   framesIn,
   headerBytes,
+  nowhere,
   place,
   segmentsOf,
   stampGroup,
@@ -48,7 +49,7 @@ interface Report {
 
 /** Runs the command; what it says as JSON, which must go with its exit code. */
 async function verify(data: string): Promise<Report> {
-  const { code, stdout, stderr } = await runCli("", ["verify", data, "--json"]);
+  const { code, stdout, stderr } = await runCli(nowhere, ["verify", data, "--json"]);
   assert.equal(stderr, "");
   const report: Report = JSON.parse(stdout.toString());
   assert.equal(code, report.whole ? 0 : 1);
@@ -71,10 +72,10 @@ describe("verify finds a healthy folder whole and leaves it byte for byte as it 
         [report.whole, report.cleanStop, report.logs, report.records, report.findings],
         [true, isClean, 3, 10 + 5 + 2, []],
       );
-      const { stdout, code } = await runCli("", ["verify", data]);
+      const { stdout, code } = await runCli(nowhere, ["verify", data]);
       assert.match(stdout.toString(), /^whole: 3 logs, \d+ batches, 17 records, .* MB\/s\n$/);
       assert.equal(code, 0);
-      assert.equal((await runCli("", ["verify", data, "--quiet"])).stdout.length, 0);
+      assert.equal((await runCli(nowhere, ["verify", data, "--quiet"])).stdout.length, 0);
       assert.deepEqual(fingerprint(data), before);
     });
   }
@@ -292,7 +293,7 @@ describe("verify tells of damage", () => {
       assert.equal(damage?.stream, told.stream);
       assert.deepEqual(damage?.lost, told.lost);
       assert.match(damage?.what ?? "", says);
-      const { stdout } = await runCli("", ["verify", data]);
+      const { stdout } = await runCli(nowhere, ["verify", data]);
       assert.match(stdout.toString(), /^damaged in \d+ places?: .*$/m);
       assert.ok(stdout.toString().includes(told.file));
       assert.deepEqual(fingerprint(data), before);
@@ -345,7 +346,7 @@ describe("verify refuses in words", () => {
     const data = place();
     const node = await startNode({ data });
     const connection = connectTo(node.url);
-    const { code, stdout, stderr } = await runCli("", ["verify", data]);
+    const { code, stdout, stderr } = await runCli(nowhere, ["verify", data]);
     assert.deepEqual([code, stdout.length], [1, 0]);
     assert.match(stderr, /^tailrace: The data folder .* is in use by a node.*Stop that node first.*--receipt/);
     await connection.client.log.append({ stream: "on", records: [{ value: Buffer.from("and on") }] });
@@ -362,7 +363,7 @@ describe("verify refuses in words", () => {
     test(name, { timeout }, async () => {
       const folder = place();
       make(folder);
-      const { code, stderr } = await runCli("", ["verify", folder]);
+      const { code, stderr } = await runCli(nowhere, ["verify", folder]);
       assert.equal(code, 1);
       assert.match(stderr, says);
       assert.doesNotMatch(stderr, /should not have happened/);
@@ -375,7 +376,7 @@ describe("verify refuses in words", () => {
     id.writeUInt32LE(2, 8);
     sumOf(id.subarray(0, 128));
     fs.writeFileSync(path.join(data, "id"), id);
-    const { code, stderr } = await runCli("", ["verify", data]);
+    const { code, stderr } = await runCli(nowhere, ["verify", data]);
     assert.equal(code, 1);
     assert.match(stderr, /newer version/);
   });

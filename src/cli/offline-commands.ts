@@ -3,6 +3,7 @@
  * @module
  */
 import type { Command } from "commander";
+import type { RepairOptions } from "./offline/repair.ts";
 import type { VerifyOptions } from "./offline/verify.ts";
 import { type Ended, exitCodeHelp, serverOption } from "./options.ts";
 import type { VerifyReceiptsOptions } from "./verify-receipts.ts";
@@ -57,5 +58,38 @@ ${exitCodeHelp}`,
       const { verifyReceipts } = await import("./verify-receipts.ts");
       const asked: VerifyReceiptsOptions = { ...options, receipt };
       ended(await verifyReceipts(what, asked));
+    });
+}
+
+/** Adds `repair`. */
+export function addRepair(program: Command, ended: Ended): void {
+  program
+    .command("repair")
+    .summary("make a damaged data folder startable again, and say what is lost")
+    .description(
+      [
+        "Says what of a stopped node's damaged data can be kept and what is lost; without a flag it changes nothing.",
+        "",
+        "With --accept-loss a damaged stream keeps what is whole before the damage, and takes appends again. All that is " +
+          "not kept is moved to aside/ in the folder, and nothing is deleted. A damaged journal is written anew from what " +
+          "is whole, and the folder becomes another disk. A repair that is killed can be run again. Copy the folder first: " +
+          "a copy that is whole is better than any repair.",
+      ].join("\n"),
+    )
+    .argument("<folder>", "the data folder")
+    .option("--accept-loss", "do it")
+    .option("--new-disk-id", "make a copied folder another disk and another node, so that both can run")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tailrace repair /var/lib/tailrace
+  tailrace repair /var/lib/tailrace --accept-loss
+  cp -a /var/lib/tailrace /tmp/second && tailrace repair /tmp/second --new-disk-id
+${exitCodeHelp}`,
+    )
+    .action(async (folder: string, options: RepairOptions) => {
+      const { repairFolder } = await import("./offline/repair.ts");
+      ended(await repairFolder(folder, options));
     });
 }

@@ -21,7 +21,7 @@ import { digestBytes, frameHeader, noteMaxBytes, RecordKind } from "./format.ts"
 import { type FrameBuilder, recordBytes } from "./frame-writer.ts";
 import { Freeing } from "./freeing.ts";
 import { JournaledLog } from "./group-log.ts";
-import { logBeginning, stateBytes, writeState } from "./group-state.ts";
+import { logBeginning, type Mark, stateBytes, writeState } from "./group-state.ts";
 import { IndexMemory } from "./index-memory.ts";
 import { Journal, type JournalHost } from "./journal.ts";
 import { moveAside, removeLeftovers } from "./leftovers.ts";
@@ -49,11 +49,22 @@ export interface DataFolderOptions {
   readonly progress?: (done: number, all: number) => void;
 }
 
+/** A data folder, for who repairs what is damaged in it. */
+export interface RepairableFolder extends DataFolder {
+  /** Ends a damaged log at a place in its segments, above the base, up to which it is whole. */
+  cutDamaged(group: number, to: Mark): Promise<void>;
+}
+
 /**
  * Opens a data folder, or makes it, and recovers what is in it.
  * @throws {DataFolderError} It is locked, not one, damaged, or of a newer version: the message says which and what to do.
  */
 export async function openDataFolder(options: DataFolderOptions): Promise<DataFolder> {
+  return await openToRepair(options);
+}
+
+/** The same, with what a repair may do beside. */
+export async function openToRepair(options: DataFolderOptions): Promise<RepairableFolder> {
   const { disk, path } = options;
   await disk.makeFolder(path);
   const lock = await disk.lock(path);
@@ -71,7 +82,7 @@ export async function openDataFolder(options: DataFolderOptions): Promise<DataFo
   }
 }
 
-class OpenFolder implements DataFolder, JournalHost {
+class OpenFolder implements RepairableFolder, JournalHost {
   readonly nodeId: string;
   readonly diskId: Uint8Array;
   readonly failed: Promise<Error>;
@@ -226,6 +237,10 @@ class OpenFolder implements DataFolder, JournalHost {
     }
     await this.#context.handles.closeBelow(`${this.#context.groupsFolder}/${group}`);
     await moveAside(this.#options.disk, this.#options.path, group);
+  }
+
+  async cutDamaged(group: number, to: Mark): Promise<void> {
+    await present(this.#logs.get(group), `group ${group} is not there`).cutDamaged(to);
   }
 
   async close(): Promise<void> {

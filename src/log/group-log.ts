@@ -9,7 +9,8 @@ import type { TailraceError } from "../base/errors.ts";
 import { damagedLog } from "./admission.ts";
 import { CommitIndex } from "./commit-index.ts";
 import type { LogContext } from "./context.ts";
-import { cutLog, dropLogBefore, installLog } from "./log-changes.ts";
+import type { Mark } from "./group-state.ts";
+import { cutDamagedLog, cutLog, dropLogBefore, installLog } from "./log-changes.ts";
 import { savePromised } from "./log-promises.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
@@ -170,6 +171,11 @@ export class JournaledLog implements GroupLog {
 
   cut(index: number): Promise<void> {
     return this.#change(() => cutLog(this.#parts, index));
+  }
+
+  /** Ends it where what is whole of it ends: `to` is a place in its segments, above the base. */
+  cutDamaged(to: Mark): Promise<void> {
+    return this.#change(() => cutDamagedLog(this.#parts, to));
   }
 
   async segmentBelow(offset: number): Promise<number> {

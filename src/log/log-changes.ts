@@ -70,6 +70,39 @@ export async function cutLog(log: ChangedLog, index: number): Promise<void> {
   }
 }
 
+/**
+ * Ends a damaged log where what is whole of it from the base on ends in its segments, whatever was committed: the loss was
+ * accepted by who owns the data.
+ */
+export async function cutDamagedLog({ state, segments, context }: Omit<ChangedLog, "reader">, to: Mark): Promise<void> {
+  const { end } = to;
+  assert(
+    end.index > state.base.index,
+    `group ${state.group} is cut to ${end.index}, and begins at ${state.base.index}`,
+  );
+  const mark: Mark = { ...to, commitIndex: Math.min(end.index, state.committed) };
+  await writeRecord(context, state.group, {
+    fits: (frame) => frame.fits(markBody.bytes),
+    add: (frame) => {
+      const at = frame.add(RecordKind.cut, state.group, state.logNumber, markBody.bytes, recordHeader.cutsSegments);
+      writeMark(frame.bytes, at, mark);
+    },
+    written: () => {
+      state.durable = end;
+      state.stamped = end;
+      state.tail = new Tail(end.index);
+      state.flushed = mark;
+      state.openCut = mark;
+      state.committed = mark.commitIndex;
+      if (state.commit.index > end.index) state.commit = { index: end.index, offset: end.offset };
+      state.damage = undefined;
+      context.dropMark(state.group);
+    },
+  });
+  await segments.cutTo(mark);
+  await finishCut({ state, segments, context });
+}
+
 /** Lets the files follow a cut that the journal has, and tells it so. @throws {NoRoomError} */
 export async function finishCut({ state, segments, context }: Omit<ChangedLog, "reader">): Promise<void> {
   const place = state.openCut;

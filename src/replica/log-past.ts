@@ -12,6 +12,7 @@ import {
   type DecodedCheckpoint,
   decodeCheckpoint,
   decodeTrim,
+  decodeVoters,
   type TermStart,
 } from "../wire/checkpoint.ts";
 import { decodeSettings } from "../wire/settings.ts";
@@ -44,7 +45,7 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
     const checkpoint = decodeStoredCheckpoint(batch);
     part = checkpoint;
     const termStarts = [...checkpoint.termStarts];
-    let { settings } = checkpoint;
+    let { settings, voters } = checkpoint;
     let refusal: TailraceError | undefined;
     for await (const { kind, term, index, payload } of log.controlBatches(batch.index + 1)) {
       switch (kind) {
@@ -60,11 +61,14 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
           part = { ...part, settings };
           break;
         }
+        case BatchKind.voters:
+          voters = decodeVoters(await payloadAt(log, index));
+          break;
         default:
           refusal ??= notBuilt(log.group, `it holds a control batch of kind ${kind}`);
       }
     }
-    const past = refusal ?? { ...pastOfCheckpoint(log.group, { ...checkpoint, settings }, diskId), termStarts };
+    const past = refusal ?? { ...pastOfCheckpoint(log.group, { ...checkpoint, settings, voters }, diskId), termStarts };
     return { part, past };
   } catch (error) {
     const isForGood = error instanceof TailraceError && (error.reason === "not_built" || error.reason === "damaged");

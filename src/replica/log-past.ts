@@ -62,7 +62,7 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
           break;
         }
         case BatchKind.voters:
-          voters = decodeVoters(await payloadAt(log, index));
+          voters = decodeVoters(payload);
           break;
         default:
           refusal ??= notBuilt(log.group, `it holds a control batch of kind ${kind}`);

@@ -104,9 +104,9 @@ export class Freeing {
   #begin(slot: number): Round {
     const { journal, settings, writeMark } = this.#context;
     const all = this.#pinning(slot).sort((a, b) => b.state.tail.bytes - a.state.tail.bytes);
-    // Of a damaged log nothing can be flushed.
-    const carried = all.filter(({ state }) => state.damage !== undefined);
+    const carried: JournaledLog[] = [];
     const pinning = all.filter(({ state }) => state.damage === undefined);
+    const damaged = all.filter(({ state }) => state.damage !== undefined);
     let carriedBytes = 0;
     for (let last = pinning.at(-1); last; last = pinning.at(-1)) {
       const { bytes } = last.state.tail;
@@ -116,7 +116,7 @@ export class Freeing {
       pinning.pop();
     }
     const allBytes = pinning.reduce((sum, log) => sum + log.state.tail.bytes, 0);
-    return {
+    const round = {
       slot,
       toFlush: pinning,
       carrier: new Carrier(carried, slot, journal, { writeMark, urgent: false }),
@@ -126,6 +126,19 @@ export class Freeing {
       carrying: false,
       roomBytes: Math.max(journal.roomBytes, 1),
     };
+    // Of a damaged log nothing can be flushed: its tail goes first, while there is room for it.
+    if (damaged.length > 0)
+      this.#beside(round, new Carrier(damaged, slot, journal, { writeMark, urgent: false }).carry());
+    return round;
+  }
+
+  /** Work of a round, which ends when that is over. */
+  #beside(round: Round, work: Promise<void>): void {
+    round.running += 1;
+    this.#work(work, () => {
+      round.running -= 1;
+      if (this.#round === round && !this.#stopped) this.#go(round);
+    });
   }
 
   #go(round: Round): void {
@@ -136,11 +149,7 @@ export class Freeing {
       const log = round.toFlush.shift();
       if (!log) break;
       round.leftBytes -= Math.min(log.state.tail.bytes, round.leftBytes);
-      round.running += 1;
-      this.#work(log.emptyTail(), () => {
-        round.running -= 1;
-        if (this.#round === round && !this.#stopped) this.#go(round);
-      });
+      this.#beside(round, log.emptyTail());
     }
     if (round.toFlush.length === 0 && round.running === 0 && !round.carrying) {
       round.carrying = true;

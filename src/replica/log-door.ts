@@ -3,7 +3,7 @@
  * Positions are numbers below 2^53, ends exclusive, times microseconds since 1970.
  * @module
  */
-import type { BatchKind, StoredBatch } from "../base/batch.ts";
+import type { BatchKind, ProducerStamp, StoredBatch } from "../base/batch.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogPosition, LogReadRequest, SegmentSize } from "../log/types.ts";
 import type { StoredCatalogue, StoredCreation } from "../wire/catalogue.ts";
@@ -23,11 +23,13 @@ export interface LogBatch {
   readonly stamped?: (index: number, appendTimeMicros: number) => void;
   /** A checkpoint goes right before it, with which files may begin once it is committed. */
   readonly rolls?: boolean;
+  /** Who wrote it. */
+  readonly producer?: ProducerStamp;
   /**
-   * Called synchronously before it is passed on to the log, for what can't be checked before the log's past is known; what
-   * it throws is the batch's refusal.
+   * Asked synchronously when its place is known, after all that comes before it has one, and once what the log says of its
+   * stream is known; what it throws is the batch's refusal. May be asked again for another place.
    */
-  readonly admit?: () => void;
+  readonly admit?: (place: { readonly index: number; readonly offset: number }) => void;
 }
 
 /** The log of one group. */

@@ -98,7 +98,7 @@ export class LoneLog implements LogDoor {
   }
 
   append(batch: LogBatch): Promise<AppendedBatch> {
-    if (this.#phase === "leading" && batch.admit === undefined) return this.#log.append(batch);
+    if (this.#phase === "leading") return this.#log.append(batch);
     return new Promise((resolve, reject) => {
       const { waitingBytes, waitingMaxBytes } = this.#node;
       if (waitingBytes + batch.payload.length > waitingMaxBytes) {
@@ -279,15 +279,7 @@ export class LoneLog implements LogDoor {
   }
 
   #release(): void {
-    for (const { batch, resolve, reject } of this.#takeWaiting()) {
-      try {
-        batch.admit?.();
-      } catch (error) {
-        reject(error);
-        continue;
-      }
-      resolve(this.#log.append(batch));
-    }
+    for (const { batch, resolve } of this.#takeWaiting()) resolve(this.#log.append(batch));
   }
 
   #takeWaiting(): WaitingAppend[] {

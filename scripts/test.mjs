@@ -10,7 +10,7 @@ import { staticChecks } from "./checks.mjs";
 import { report, root, run } from "./run.mjs";
 
 /** Files that load the machine or measure it: each runs when no other does. */
-const alone = ["test/durability/", "test/project/package.test.ts", "test/real-input.test.ts"];
+const alone = ["test/durability/", "test/project/package.test.ts", "test/real-input.test.ts", "test/sim/rules.test.ts"];
 
 /** How many of the others run at once. */
 const atOnce = 2;

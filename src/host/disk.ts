@@ -42,6 +42,9 @@ export interface Disk {
   lock(path: string): Promise<FolderLock | undefined>;
 }
 
+/** What reading alone needs of a file system. */
+export type DiskReads = Pick<Disk, "open" | "list">;
+
 /** An open file. */
 export interface DiskFile {
   /** Its size, bytes. */

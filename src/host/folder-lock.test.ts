@@ -6,8 +6,8 @@ import * as path from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { runtimeCommand } from "../../test/support/runtime.ts";
 import { present } from "../base/assert.ts";
-import { lockFolder } from "./folder-lock.ts";
-import { takePidLock } from "./pid-lock.ts";
+import { lockFolder, lockFolderToRead } from "./folder-lock.ts";
+import { isPidLocked, takePidLock } from "./pid-lock.ts";
 
 const [program, ...args] = runtimeCommand("./testdata/disk-child", import.meta.url);
 const root = fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-lock-"));
@@ -65,8 +65,44 @@ describe("lockFolder()", () => {
   });
 });
 
+describe("lockFolderToRead()", () => {
+  test("leaves nothing where nobody ever had a lock", async () => {
+    await present(await lockFolderToRead(folder), "free").release();
+    assert.deepEqual(fs.readdirSync(folder), []);
+  });
+
+  test("is shared by readers, and excludes a node while they read", { timeout: 20_000 }, async () => {
+    await present(await lockFolder(folder), "free").release();
+    const locks = [await lockFolderToRead(folder), await lockFolderToRead(folder)];
+    if (process.platform === "linux") assert.equal(otherProcess(), '"held"\n');
+    for (const lock of locks) await present(lock, "shared").release();
+    assert.equal(otherProcess(), '"taken"\n');
+  });
+
+  test("is refused while a node has the folder, in this process or another", { timeout: 20_000 }, async () => {
+    const lock = present(await lockFolder(folder), "free");
+    assert.equal(await lockFolderToRead(folder), undefined);
+    await lock.release();
+    const child = await holder();
+    assert.equal(await lockFolderToRead(folder), undefined);
+    child.kill("SIGKILL");
+    await ended(child);
+    await present(await lockFolderToRead(folder), "free").release();
+  });
+});
+
 describe("takePidLock()", () => {
   const lockPath = () => path.join(folder, "lock");
+
+  test("tells who only reads whether its holder lives", async () => {
+    const file = path.join(folder, "lock");
+    assert.equal(await isPidLocked(file), false);
+    const lock = present(await takePidLock(file), "free");
+    assert.equal(await isPidLocked(file), true);
+    await lock.release();
+    fs.writeFileSync(file, "1 12345\n");
+    assert.equal(await isPidLocked(file), false);
+  });
 
   test("excludes others while its process lives, and is gone when released", async () => {
     const lock = present(await takePidLock(lockPath()), "free");

@@ -12,7 +12,7 @@ import * as fs from "node:fs";
 import { DiskError } from "../base/disk-errors.ts";
 import type { FolderLock } from "./disk.ts";
 import { openDescriptor } from "./node-file.ts";
-import { takePidLock } from "./pid-lock.ts";
+import { isPidLocked, takePidLock } from "./pid-lock.ts";
 import { codeOf, diskFailure } from "./system-errors.ts";
 
 /** Name of the lock's file in its folder. */
@@ -46,12 +46,39 @@ export async function lockFolder(path: string): Promise<FolderLock | undefined> 
   }
 }
 
+/**
+ * Keeps nodes out of a folder while it is read, and leaves nothing there: others may read it meanwhile. `undefined`: a node
+ * has it open. Where no node ever had it open there is nothing to take, and elsewhere than on Linux a node that starts
+ * meanwhile is not kept out.
+ */
+export async function lockFolderToRead(path: string): Promise<FolderLock | undefined> {
+  const folder = await fs.promises.realpath(path).catch((error) => {
+    throw diskFailure("Cannot lock the folder", path, error);
+  });
+  if (heldHere.has(folder)) return undefined;
+  const lockFile = `${folder}/${lockFileName}`;
+  if (process.platform !== "linux") return (await isPidLocked(lockFile)) ? undefined : { release: async () => {} };
+  const fd = await openDescriptor(lockFile, fs.constants.O_RDONLY).catch((error) => {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw diskFailure("Cannot open the lock", lockFile, error);
+  });
+  if (fd === undefined) return { release: async () => {} };
+  try {
+    if (await flockTaken(lockFile, fd, "-s")) return { release: async () => fs.closeSync(fd) };
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+  fs.closeSync(fd);
+  return undefined;
+}
+
 async function takeFlock(path: string): Promise<FolderLock | undefined> {
   const fd = await openDescriptor(path, fs.constants.O_RDWR | fs.constants.O_CREAT).catch((error) => {
     throw diskFailure("Cannot open the lock", path, error);
   });
   try {
-    if (await flockTaken(path, fd)) return { release: async () => fs.closeSync(fd) };
+    if (await flockTaken(path, fd, "-x")) return { release: async () => fs.closeSync(fd) };
   } catch (error) {
     fs.closeSync(fd);
     throw error;
@@ -63,9 +90,10 @@ async function takeFlock(path: string): Promise<FolderLock | undefined> {
 /** Exit status of `flock -n` when somebody else has the lock. */
 const flockHeld = 1;
 
-function flockTaken(path: string, fd: number): Promise<boolean> {
+/** @param how `-x`: alone; `-s`: with others that take it so. */
+function flockTaken(path: string, fd: number, how: "-x" | "-s"): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const child = spawn("flock", ["-n", "-x", "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
+    const child = spawn("flock", ["-n", how, "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
     child.once("error", (error) => {
       const code = codeOf(error);
       const why = code === "ENOENT" ? "the program flock is not there; install util-linux or busybox" : error.message;

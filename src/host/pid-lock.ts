@@ -24,6 +24,16 @@ export async function takePidLock(path: string): Promise<FolderLock | undefined>
   }
 }
 
+/** Whether a process that is alive has the lock. Changes nothing. */
+export async function isPidLocked(path: string): Promise<boolean> {
+  try {
+    return await isAlive(await fs.promises.readFile(path, "utf8"));
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw diskFailure("Cannot read the lock", path, error);
+  }
+}
+
 /** Makes the file with its whole text in one step, unless it is there: by a link, as `wx` alone leaves an empty one. */
 async function claim(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${process.pid}`;

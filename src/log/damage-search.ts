@@ -16,14 +16,28 @@ const windowBytes = 4 << 20;
 /** The bytes of a header's magic. */
 const [first, second] = [batchHeader.magic & 0xff, batchHeader.magic >>> 8];
 
+/** Where a log ends, in which file, and what is behind it. */
+export interface BrokenOff {
+  readonly group: number;
+  readonly end: Pick<LogPosition, "index" | "term">;
+  readonly position: number;
+  readonly sizeBytes: number;
+}
+
 /** Position of a whole batch of this log more than two flushes beyond where it ends, if there is one. */
-export async function batchFarBeyond(
+export async function batchFarBeyond(file: DiskFile, hash: Hash, log: BrokenOff): Promise<number | undefined> {
+  return await batchBeyond(file, hash, log, log.position + tornMaxBytes);
+}
+
+/** Position of the first whole batch at or after `from` that may be this log's. */
+export async function batchBeyond(
   file: DiskFile,
   hash: Hash,
-  log: { group: number; end: LogPosition; position: number; sizeBytes: number },
+  log: BrokenOff,
+  from: number,
 ): Promise<number | undefined> {
   // Windows overlap by a header, so that one across their border is seen.
-  for (let at = log.position + tornMaxBytes; at < log.sizeBytes; at += windowBytes - batchHeader.bytes) {
+  for (let at = from; at < log.sizeBytes; at += windowBytes - batchHeader.bytes) {
     const window = new Uint8Array(Math.min(windowBytes, log.sizeBytes - at));
     await file.read(window, at);
     for (let found = window.indexOf(first); found >= 0; found = window.indexOf(first, found + 1)) {
@@ -38,7 +52,7 @@ export async function batchFarBeyond(
 async function isBatch(
   file: DiskFile,
   hash: Hash,
-  log: { group: number; end: LogPosition; position: number; sizeBytes: number },
+  log: BrokenOff,
   position: number,
   bytes: Uint8Array,
 ): Promise<boolean> {

@@ -74,13 +74,18 @@ export class FrameReader {
 
   /** The first whole frame at or after `from` with a number above `number`: what a torn end can't have behind it. */
   async wholeFrameBeyond(from: number, number: number): Promise<Frame | undefined> {
+    for await (const frame of this.framesBeyond(from)) if (frame.number > number) return frame;
+    return undefined;
+  }
+
+  /** Whatever stands whole at any border from `from` on, in whatever order of numbers. */
+  async *framesBeyond(from: number): AsyncGenerator<Frame> {
     const fileBytes = await this.#file.size();
     const window = new FileWindow(this.#file, fileBytes, this.#windowBytes);
     for (let position = from; position < fileBytes; position += frameHeader.border) {
       const frame = await this.#frameAt(window, position);
-      if (frame && frame.number > number) return frame;
+      if (frame) yield frame;
     }
-    return undefined;
   }
 
   async #frameAt(window: FileWindow, position: number): Promise<Frame | undefined> {

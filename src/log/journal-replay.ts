@@ -31,6 +31,8 @@ export interface ReplayedGroup {
   tail: Tail;
   /** Where what the journal knows ends: its tail, or its mark. */
   end: LogPosition;
+  /** Where it ends by a snapshot, while the copies of a tail that is carried in some frames are not all there yet. */
+  awaited: LogPosition | undefined;
   /** Indexes of journaled batches that followed nothing; those below a mark were moved to segments from older files. */
   strays: number[];
 }
@@ -44,6 +46,16 @@ export class JournalReplay {
 
   constructor(hash: Hash) {
     this.#hash = hash;
+  }
+
+  /** All frames were applied: a tail of which a part never came is none. */
+  finish(): void {
+    for (const group of this.groups.values()) {
+      if (!group.awaited) continue;
+      group.end = group.awaited;
+      group.tail = new Tail(group.end.index);
+      group.awaited = undefined;
+    }
   }
 
   /** Applies a frame. @throws {DataFolderError} It says what only a newer tailrace does. */
@@ -75,7 +87,8 @@ export class JournalReplay {
       note: new Uint8Array(0),
       openCut: undefined,
     };
-    const group: ReplayedGroup = { logNumber: record.logNumber, state, tail, end: start, strays: [] };
+    const { logNumber } = record;
+    const group: ReplayedGroup = { logNumber, state, tail, end: start, awaited: undefined, strays: [] };
     this.groups.set(record.group, group);
     push(group, batch, record.ringPosition);
   }
@@ -87,10 +100,14 @@ export class JournalReplay {
       known.state = state;
       marked(known);
       if (known.end.index === end.index) return;
+      if (isCarriedInPart(known)) {
+        known.awaited = end;
+        return;
+      }
     }
     // What is in no frame any more, from the mark to here, was flushed: its mark comes later, or the segments tell.
-    const tail = new Tail(end.index);
-    this.groups.set(record.group, { logNumber: record.logNumber, state, tail, end, strays: known?.strays ?? [] });
+    const [tail, { logNumber }] = [new Tail(end.index), record];
+    this.groups.set(record.group, { logNumber, state, tail, end, awaited: undefined, strays: known?.strays ?? [] });
   }
 
   #change(record: PlacedRecord): void {
@@ -191,11 +208,18 @@ function push(group: ReplayedGroup, batch: StoredBatch, ringPosition: number): v
     term: batch.term,
     digest: batch.digest.slice(),
   };
+  if (group.awaited && group.end.index >= group.awaited.index) group.awaited = undefined;
+}
+
+/** A snapshot that says of more was written between two frames that a tail is carried in: the rest follows. */
+function isCarriedInPart({ tail, state }: ReplayedGroup): boolean {
+  return tail.count > 0 && tail.startIndex === state.mark.end.index;
 }
 
 /** All from a place on is cut off; where that place is in segments the files must follow. */
 function cut(group: ReplayedGroup, mark: Mark, intoSegments: boolean): void {
   group.end = mark.end;
+  group.awaited = undefined;
   // What followed nothing is cut off for good.
   group.strays = [];
   if (!intoSegments) {
@@ -214,6 +238,7 @@ function begin(group: ReplayedGroup, record: PlacedRecord): void {
   group.logNumber = record.logNumber;
   group.tail = new Tail(mark.end.index);
   group.end = mark.end;
+  group.awaited = undefined;
   group.strays = [];
   group.state = { ...group.state, base, mark, placed: true, openCut: undefined };
 }
@@ -223,5 +248,6 @@ function marked(group: ReplayedGroup): void {
   const { end } = group.state.mark;
   if (end.index > group.tail.startIndex) group.tail.dropBefore(end.index);
   if (end.index >= group.end.index) group.end = end;
+  if (group.awaited && end.index >= group.awaited.index) group.awaited = undefined;
   if (group.strays.length > 0) group.strays = group.strays.filter((index) => index >= end.index);
 }

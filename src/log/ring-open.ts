@@ -119,6 +119,7 @@ async function findRing(around: RingSurroundings, id: FolderId): Promise<OpenedR
   for await (const { frame, records } of replay(place, scanned, fileBytes)) {
     replayed.apply(frame, records);
   }
+  replayed.finish();
   // A file whose making had no room is made anew: as a free one it would be counted on.
   const isMade = (run: Run) => run.last > 0 || run.sizeBytes >= Math.min(settings.journalFillBytes, fileBytes);
   for (const run of runs) if (!isMade(run)) await run.file.close();

@@ -8,7 +8,7 @@
 import { present } from "../base/assert.ts";
 import { roundUp } from "../base/bytes.ts";
 import { DataFolderError } from "../base/disk-errors.ts";
-import type { Disk, DiskFile } from "../host/disk.ts";
+import type { DiskFile, DiskReads } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { FrameKind, frameHeader } from "./format.ts";
 import { type Frame, type FrameOwner, FrameReader, type FrameRecord, recordsOf } from "./frame-reader.ts";
@@ -39,49 +39,83 @@ export interface ScannedRing {
   readonly newest: Run;
 }
 
+/** The ring, whole or not. */
+export interface SurveyedRing {
+  readonly runs: readonly Run[];
+  readonly live: readonly Run[];
+  /** `undefined`: there is no whole frame at a file's beginning. */
+  readonly newest: Run | undefined;
+  /** Each place where a synced frame is lost. */
+  readonly damages: readonly RingDamage[];
+}
+
+/** A place of the ring that a torn end does not explain. */
+export interface RingDamage {
+  readonly path: string;
+  readonly position: number;
+  readonly why: string;
+}
+
 /** Whose ring, and where. */
 export interface RingPlace {
   readonly folder: string;
   readonly owner: FrameOwner;
-  readonly disk: Disk;
+  readonly disk: DiskReads;
   readonly hash: Hash;
 }
 
 /** @throws {DataFolderError} The journal is damaged, or missing. */
 export async function scanRing(place: RingPlace): Promise<ScannedRing> {
+  const { damages, newest, ...ring } = await surveyRing(place);
+  const [damage] = damages;
+  if (damage) throw damaged(damage);
+  return { ...ring, newest: present(newest, "a ring without a frame is damaged") };
+}
+
+/** Looks at all of the ring; its files stay open, for the caller to close. */
+export async function surveyRing(place: RingPlace): Promise<SurveyedRing> {
   const names = (await place.disk.list(place.folder)) ?? [];
   const slots = names.filter((name) => /^\d+$/.test(name)).map(Number);
   const runs: Run[] = [];
   for (const slot of slots.sort((a, b) => a - b)) runs.push(await scanFile(place, slot));
   const whole = runs.filter(({ last }) => last > 0).sort((a, b) => a.last - b.last);
   const newest = whole.at(-1);
-  if (!newest) throw damaged(place.folder, 0, "it holds no whole frame");
-  if (newest.files > runs.length) {
-    throw damaged(place.folder, 0, `it has ${runs.length} files, and had ${newest.files} by its newest frame`);
+  if (!newest) {
+    return { runs, live: [], newest, damages: [{ path: place.folder, position: 0, why: "it holds no whole frame" }] };
   }
   const live = whole.filter(({ last }) => last > newest.freed);
+  const damages = [...missingFiles(place, runs, newest), ...gapsIn(live, newest.freed)];
+  for (const run of runs) {
+    const position = run.last > 0 ? endOf(run) : 0;
+    const beyond = await reader(place, run.file).wholeFrameBeyond(position, newest.last);
+    if (!beyond) continue;
+    const why = `what stands there is bad, and frame ${beyond.number} at ${beyond.position} is whole`;
+    damages.push({ path: run.path, position, why });
+  }
+  return { runs, live, newest, damages };
+}
+
+function missingFiles(place: RingPlace, runs: readonly Run[], newest: Run): RingDamage[] {
+  if (newest.files <= runs.length) return [];
+  const why = `it has ${runs.length} files, and had ${newest.files} by its newest frame`;
+  return [{ path: place.folder, position: 0, why }];
+}
+
+/** Frames above `freed` that are in no run. */
+function gapsIn(live: readonly Run[], freed: number): RingDamage[] {
   const [oldest] = live;
-  if (oldest && oldest.first > newest.freed + 1) {
-    throw damaged(oldest.path, 0, `the frames ${newest.freed + 1} to ${oldest.first - 1} are missing`);
+  const damages: RingDamage[] = [];
+  if (oldest && oldest.first > freed + 1) {
+    const why = `the frames ${freed + 1} to ${oldest.first - 1} are missing`;
+    damages.push({ path: oldest.path, position: 0, why });
   }
   live.forEach((run, i) => {
     const next = live[i + 1];
-    if (next && next.first !== run.last + 1) {
-      throw damaged(run.path, endOf(run), `frame ${run.last + 1} is bad, and frame ${next.first} after it is whole`);
-    }
+    if (!next || next.first === run.last + 1) return;
+    const why = `frame ${run.last + 1} is bad, and frame ${next.first} after it is whole`;
+    damages.push({ path: run.path, position: endOf(run), why });
   });
-  for (const run of runs) {
-    const from = run.last > 0 ? endOf(run) : 0;
-    const beyond = await reader(place, run.file).wholeFrameBeyond(from, newest.last);
-    if (beyond) {
-      throw damaged(
-        run.path,
-        from,
-        `what stands there is bad, and frame ${beyond.number} at ${beyond.position} is whole`,
-      );
-    }
-  }
-  return { runs, live, newest };
+  return damages;
 }
 
 /** All records above `freed`, in order, each with its place in the ring. */
@@ -140,7 +174,7 @@ function reader(place: RingPlace, file: DiskFile): FrameReader {
   return new FrameReader(file, place.owner, place.hash);
 }
 
-function damaged(path: string, position: number, why: string): DataFolderError {
+function damaged({ path, position, why }: RingDamage): DataFolderError {
   return new DataFolderError(
     `The journal is damaged: ${path}, from byte ${position}: ${why}`,
     "Stop, keep a copy of the data folder, and run tailrace repair on it",

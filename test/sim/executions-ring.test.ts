@@ -334,8 +334,8 @@ describe("starts and stops", () => {
     await append(log, "b", large);
     machine.powerCut(nothingSurvives);
     const again = await machine.open();
-    assert.equal(again.folder.report.kind, "recovered");
     assert.deepEqual(await labels(again.log), ["a", "b"]);
+    assert.equal(again.folder.report.kind, "recovered");
   });
 
   execution(

@@ -63,7 +63,8 @@ export const changeRules: readonly Rule[] = [
     patch: [
       {
         find: "      await this.#writeGone(log);\n",
-        replace: "      await this.#moveAside(group);\n      await this.#writeGone(log);\n",
+        replace:
+          "      await moveAside(this.#options.disk, this.#options.path, group);\n      await this.#writeGone(log);\n",
       },
     ],
     execution: "journal-why 7: its record is synced before its files are touched",
@@ -72,8 +73,8 @@ export const changeRules: readonly Rule[] = [
     undone: "with `gone` a group is forgotten",
     patch: [
       {
-        find: "    if (record.kind === RecordKind.gone) this.groups.delete(record.group);\n    else if",
-        replace: "    if",
+        find: "if (record.kind === RecordKind.gone) this.groups.delete(record.group);",
+        replace: "if (record.kind === RecordKind.gone) return;",
       },
     ],
     execution: "journal-why 7: with its record it is gone, whatever is left of it",
@@ -81,9 +82,10 @@ export const changeRules: readonly Rule[] = [
   {
     undone: "a group is dropped in the turn in which `gone` is synced",
     patch: [
+      { find: "        written: () => {\n          this.#drop(log);\n", replace: "        written: () => {\n" },
       {
-        find: "        written: () => {\n          this.#drop(log);\n          resolve();\n",
-        replace: "        written: () => {\n          resolve();\n",
+        find: "    await moveAside(this.#options.disk, this.#options.path, group);\n",
+        replace: "    await moveAside(this.#options.disk, this.#options.path, group);\n    this.#drop(log);\n",
       },
     ],
     execution: "journal-why 7: a snapshot that comes behind its record does not name it again",

@@ -16,8 +16,13 @@ export interface Outcome {
   readonly execution: boolean;
   /** The first seed that failed; `undefined`: none did, or none was asked for. */
   readonly seed: number | undefined;
+  /** What broke, in a line. */
+  readonly why: string;
   readonly output: string;
 }
+
+/** What works without any one rule, as long as nothing goes wrong. A patch that breaks this shows nothing. */
+const calm = "without trouble every rule could be broken";
 
 /** @throws {Error} The patch does not fit the source any more: says what to do. */
 export async function tryWithout(rule: Rule): Promise<Outcome> {
@@ -28,28 +33,38 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
     }
     await symlink(join(root, "node_modules"), join(folder, "node_modules"));
     for (const change of rule.patch) await apply(folder, rule, change);
-    const name = rule.execution.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", name];
-    const directed = await run(folder, executions, 60_000);
+    const names = [calm, rule.execution].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", names.join("|")];
+    const directed = await run(folder, executions);
     // A name that nobody has would be no failure either.
-    const ran = /^\s*[1-9]\d* (pass|fail)$/m.test(directed.output);
-    if (!ran && directed.ended) throw new Error(`No execution is called "${rule.execution}":\n${directed.output}`);
-    if (rule.seeds === undefined) {
-      return { execution: directed.status !== 0, seed: undefined, output: directed.output };
+    const count = (what: string) => Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(directed.output)?.[1] ?? 0);
+    if (!directed.hung && count("pass") + count("fail") < 2) {
+      throw new Error(`No execution is called "${rule.execution}":\n${directed.output}`);
     }
-    const random = await run(folder, ["test/sim/rules/first-failing-seed.ts", String(rule.seeds)], 120_000);
+    if (!directed.output.includes(`(pass) ${calm}`)) {
+      throw new Error(`Without "${rule.undone}" nothing works at all: the patch is wrong:\n${directed.output}`);
+    }
+    const found = { execution: directed.status !== 0, why: directed.hung ? "it never ends" : whyOf(directed.output) };
+    if (rule.seeds === undefined) return { ...found, seed: undefined, output: directed.output };
+    const random = await run(folder, ["test/sim/rules/first-failing-seed.ts", String(rule.seeds)]);
     const failing = /^seed (\d+) fails/m.exec(random.output)?.[1];
     // A run that never ends is caught as well: at the seed that was begun last.
-    const begun = random.ended ? undefined : [...random.output.matchAll(/^seed (\d+) begins$/gm)].at(-1)?.[1];
+    const begun = random.hung ? [...random.output.matchAll(/^seed (\d+) begins$/gm)].at(-1)?.[1] : undefined;
     const seed = failing ?? begun;
-    return {
-      execution: directed.status !== 0,
-      seed: seed === undefined ? undefined : Number(seed),
-      output: directed.output + random.output,
-    };
+    const output = directed.output + random.output;
+    return { ...found, seed: seed === undefined ? undefined : Number(seed), output };
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** What a failed test says first: what was wrong, and with which values. */
+function whyOf(output: string): string {
+  const said =
+    output.slice(Math.max(output.search(/^\w*[eE]rror: /m), 0)).split(/ generatedMessage|\n {6}at /)[0] ?? "";
+  const [line = "", ...rest] = said.split("\n").map((text) => text.trim());
+  const values = rest.filter((text) => (/^[+-] /.test(text) && !/actual/.test(text)) || text.includes("!=="));
+  return [line.replace(/^\w*[eE]rror: /, ""), ...values].join(" ").slice(0, 200);
 }
 
 async function apply(folder: string, rule: Rule, { find, replace }: Rule["patch"][number]): Promise<void> {
@@ -79,29 +94,35 @@ async function apply(folder: string, rule: Rule, { find, replace }: Rule["patch"
 interface Ran {
   readonly status: number | null;
   readonly output: string;
-  /** Not ended by us for being late. */
-  readonly ended: boolean;
+  /** It said nothing for so long that we ended it: a microtask that never ends. */
+  readonly hung: boolean;
 }
 
-function run(folder: string, args: readonly string[], timeoutMs: number): Promise<Ran> {
+/** How long a run may say nothing, on a busy machine. */
+const silenceMs = 60_000;
+
+function run(folder: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(join(root, "node_modules", ".bin", "bun"), args, { cwd: folder });
     let output = "";
-    let ended = true;
-    const late = setTimeout(() => {
-      ended = false;
-      // A microtask that never ends hears no other signal.
+    let hung = false;
+    const end = () => {
+      hung = true;
+      // What never ends hears no other signal.
       child.kill("SIGKILL");
-    }, timeoutMs);
+    };
+    let silence = setTimeout(end, silenceMs);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
         output += text;
+        clearTimeout(silence);
+        silence = setTimeout(end, silenceMs);
       });
     }
     child.on("error", reject);
     child.on("close", (status) => {
-      clearTimeout(late);
-      resolve({ status, output, ended });
+      clearTimeout(silence);
+      resolve({ status, output, hung });
     });
   });
 }

@@ -7,7 +7,7 @@ import * as path from "node:path";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { DiskError, NoRoomError } from "./base/disk-errors.ts";
-import { defaultLimits, type Limits, limitName } from "./base/limits.ts";
+import { defaultLimits, type Limits, limitName, optionalLimits } from "./base/limits.ts";
 import type { StreamSettings } from "./base/stream-settings.ts";
 import { systemClock } from "./host/clock.ts";
 import { costlyFileSystem } from "./host/file-system.ts";
@@ -118,6 +118,7 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
       defaults,
       createOnAppend: options.createOnAppend ?? true,
       clock: systemClock,
+      nearLimit: (usedBytes, maxBytes) => warnOfUsage(logger, usedBytes, maxBytes),
       retentionIntervalMs: options.retentionIntervalMs ?? 10_000,
       clusterId: () => systemRandom.bytes(16),
       nowMicros: systemClock.nowMicros,
@@ -128,7 +129,12 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
     await folder?.close();
     throw explainStart(error, dataFolder);
   }
-  registerLogMetrics(registry, () => folder.metrics, { count: () => streams.count, max: limits.streamsMax });
+  registerLogMetrics(registry, () => folder.metrics, {
+    count: () => streams.count,
+    max: limits.streamsMax,
+    storedBytes: () => streams.storedBytes,
+    storedMaxBytes: limits.storedMaxBytes,
+  });
   warnOfFileSystem(dataFolder, logger);
   tellOfStart(folder, logger);
   state = { kind: "serving", streams };
@@ -195,8 +201,12 @@ function checkedLimits(given: Partial<Limits>): Limits {
   for (const name of Object.keys(defaultLimits) as (keyof Limits)[]) {
     const value = limits[name];
     const most = limitsAtMost[name] ?? Number.MAX_SAFE_INTEGER;
-    if (!Number.isInteger(value) || value < 1 || value > most) {
-      throw new StartError(`The limit ${limitName(name)} can't be ${value}`, `Use a whole number from 1 to ${most}`);
+    const least = optionalLimits.includes(name) ? 0 : 1;
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new StartError(
+        `The limit ${limitName(name)} can't be ${value}`,
+        `Use a whole number from ${least} to ${most}`,
+      );
     }
   }
   return limits;
@@ -232,6 +242,15 @@ function warnOfFileSystem(dataFolder: string, logger: Logger): void {
   const costly = costlyFileSystem(dataFolder);
   if (costly === undefined) return;
   logger.warn({ dataFolder, fileSystem: costly.name }, `The data folder is on ${costly.name}: ${costly.cost}`);
+}
+
+function warnOfUsage(logger: Logger, usedBytes: number, maxBytes: number): void {
+  const percent = Math.round((100 * usedBytes) / maxBytes);
+  logger.warn(
+    { usedBytes, maxBytes },
+    `The streams hold ${usedBytes} bytes, ${percent} % of the limit stored_max_bytes: at ${maxBytes} appends are ` +
+      "refused. Trim or delete streams, keep less of them, or raise the limit",
+  );
 }
 
 /** Syncs and reads share the threads of the runtime: where they are few, each waits for the others. */

@@ -26,6 +26,9 @@ export interface ProducerStamp {
   readonly sequence: number;
 }
 
+/** Bytes of a stored batch before its payload. */
+export const batchHeaderBytes = 128;
+
 /** The fields of a batch's header. Positions are numbers below 2^53, times microseconds since 1970. */
 export interface BatchHeader {
   readonly kind: BatchKind;
@@ -39,7 +42,7 @@ export interface BatchHeader {
   readonly term: number;
   readonly appendTimeMicros: number;
   /** Absent where nobody said who wrote it. */
-  readonly producer?: ProducerStamp;
+  readonly producer?: ProducerStamp | undefined;
   /** Stands for the whole log up to and with this batch: 32 bytes. */
   readonly digest: Uint8Array;
 }

@@ -25,6 +25,10 @@ export interface Limits {
   readonly requestMaxBytes: number;
   /** Most streams of a node. */
   readonly streamsMax: number;
+  /** Most streams that one client creates in a second; 0: no limit. */
+  readonly streamCreationsMaxPerS: number;
+  /** Most bytes of all streams together, as they are stored; 0: no limit. */
+  readonly storedMaxBytes: number;
   /** Most bytes of appends that wait to be written, whole node. */
   readonly appendQueueMaxBytes: number;
   /** Most requests of one append stream that are taken and not yet answered. */
@@ -43,9 +47,14 @@ export const defaultLimits: Limits = {
   tailHeartbeatMs: 5_000,
   requestMaxBytes: (8 << 20) + (64 << 10),
   streamsMax: 10_000,
+  streamCreationsMaxPerS: 100,
+  storedMaxBytes: 0,
   appendQueueMaxBytes: 256 << 20,
   appendStreamMaxInFlight: 64,
 };
+
+/** Limits that a node can be without. */
+export const optionalLimits: readonly (keyof Limits)[] = ["streamCreationsMaxPerS", "storedMaxBytes"];
 
 /** The name of a limit as users see it: `batchMaxBytes` is `batch_max_bytes`. */
 export function limitName(limit: keyof Limits): string {

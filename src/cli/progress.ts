@@ -1,9 +1,9 @@
 import type { LineSource } from "./line-source.ts";
 import { formatBytes, formatCount } from "./units.ts";
 
-/** Shows on stderr how far an append is. */
+/** Shows on stderr how far a command is. */
 export interface Progress {
-  /** Bytes of input and records that are durable. */
+  /** Bytes and records that are done. */
   update(bytes: number, records: number): void;
   stop(): void;
 }
@@ -14,9 +14,16 @@ const rateWindowMs = 2_000;
 
 /** A bar where the size of the input is known, a line of figures where it is not, nothing where no terminal watches. */
 export async function openProgress(sources: readonly LineSource[], isQuiet: boolean): Promise<Progress> {
+  return await openBar(
+    sources.reduce((sum, source) => sum + (source.bytes ?? Number.NaN), 0),
+    isQuiet,
+  );
+}
+
+/** The same for so many bytes; NaN: nobody knows how many. */
+export async function openBar(total: number, isQuiet: boolean): Promise<Progress> {
   if (isQuiet || !process.stderr.isTTY) return silent;
   const { default: cliProgress } = await import("cli-progress");
-  const total = sources.reduce((sum, source) => sum + (source.bytes ?? Number.NaN), 0);
   const format = Number.isNaN(total) ? "{done}  {records} records  {rate}/s" : "{bar} {percentage}%  {done}  {rate}/s";
   const bar = new cliProgress.SingleBar({ format, stream: process.stderr, clearOnComplete: true });
   const rateOf = rateMeter();

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { defaultLimits, type Limits, limitName } from "../base/limits.ts";
+import { defaultLimits, type Limits, limitName, optionalLimits } from "../base/limits.ts";
 import { parseAddress } from "./listen-address.ts";
 import { type Ended, exitCodeHelp, orNone, parseCount, parseSeconds, parseSize } from "./options.ts";
 import type { ServeOptions } from "./serve.ts";
@@ -18,6 +18,8 @@ const limitHelp: Record<keyof Limits, string> = {
   tailHeartbeatMs: "longest silence of a tail",
   requestMaxBytes: "largest body of a request",
   streamsMax: "most streams",
+  streamCreationsMaxPerS: "most streams that one client creates in a second; none",
+  storedMaxBytes: "most bytes of all streams together, as they are stored; none",
   appendQueueMaxBytes: "most bytes of appends that wait to be written",
   appendStreamMaxInFlight: "most appends of one call that wait for their answer",
 };
@@ -95,7 +97,9 @@ function addLimits(command: Command): void {
   for (const limit of Object.keys(limitHelp).filter(isLimit)) {
     const flag = `--${limitName(limit).replaceAll("_", "-")} <n>`;
     const parse = limit.endsWith("Bytes") ? parseSize : parseCount;
-    command.addOption(setting(flag, limitHelp[limit]).default(defaultLimits[limit]).argParser(parse));
+    const value = defaultLimits[limit];
+    const option = setting(flag, limitHelp[limit]).default(value, value === 0 ? "none" : undefined);
+    command.addOption(option.argParser(optionalLimits.includes(limit) ? orNone(parse) : parse));
   }
 }
 

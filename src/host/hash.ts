@@ -37,7 +37,7 @@ declare const Bun: { readonly SHA256: BunSha256 } | undefined;
 
 function bunSha256Into(Sha256: BunSha256): Hash["sha256Into"] {
   return (parts, into, at) => {
-    const digest = into.subarray(at, at + 32);
+    const digest = at === 0 && into.length === 32 ? into : into.subarray(at, at + 32);
     const [only] = parts;
     if (parts.length === 1 && only !== undefined) {
       Sha256.hash(only, digest);

@@ -4,10 +4,10 @@
  */
 import { present } from "../base/assert.ts";
 import { type BatchHeader, BatchKind, type ProducerStamp, type StoredBatch } from "../base/batch.ts";
-import { getU64, viewOf } from "../base/bytes.ts";
+import { getU64, sameBytes, viewOf } from "../base/bytes.ts";
 import { DataFolderError } from "../base/disk-errors.ts";
 import type { Hash } from "../host/hash.ts";
-import { batchHeader as at, batchMaxBytes, formatVersion, producerIdBytes } from "./format.ts";
+import { batchHeader as at, batchMaxBytes, digestBytes, formatVersion, producerIdBytes } from "./format.ts";
 
 /** Kinds by their number. */
 const kinds: readonly (BatchKind | undefined)[] = Object.values(BatchKind).sort((a, b) => a - b);
@@ -21,6 +21,21 @@ export function readHeader(bytes: Uint8Array, group: number, hash: Hash): BatchH
   const view = viewOf(bytes);
   if (view.getUint16(at.magicAt, true) !== at.magic) return undefined;
   if (view.getUint32(at.crcAt, true) !== hash.crc32(bytes.subarray(at.magicAt, at.bytes))) return undefined;
+  return soundHeader(bytes, view, group);
+}
+
+/**
+ * The same of bytes that another checksum has shown to be as they were written: those of a whole frame. A start reads as many
+ * as the ring holds, so nothing is checked twice.
+ */
+export function readHeaderInFrame(bytes: Uint8Array, group: number): BatchHeader | undefined {
+  const view = viewOf(bytes);
+  if (bytes.length < at.bytes || view.getUint16(at.magicAt, true) !== at.magic) return undefined;
+  const header = soundHeader(bytes, view, group);
+  return header && batchBytes(header) <= bytes.length ? header : undefined;
+}
+
+function soundHeader(bytes: Uint8Array, view: DataView, group: number): BatchHeader | undefined {
   if (getU64(view, at.groupAt) !== group) return undefined;
   const payloadBytes = view.getUint32(at.payloadBytesAt, true);
   const recordCount = view.getUint32(at.recordsAt, true);
@@ -37,7 +52,7 @@ export function readHeader(bytes: Uint8Array, group: number, hash: Hash): BatchH
     term: getU64(view, at.termAt),
     appendTimeMicros: getU64(view, at.appendTimeAt),
     digest: bytes.subarray(at.digestAt, at.bytes),
-    ...(hasProducer(view) ? { producer: producerIn(bytes, view) } : {}),
+    producer: hasProducer(view) ? producerIn(bytes, view) : undefined,
   };
   const sound =
     at.bytes + payloadBytes <= batchMaxBytes &&
@@ -103,9 +118,23 @@ export function readBatch(bytes: Uint8Array, group: number, hash: Hash): StoredB
 export function digestFollows(batch: StoredBatch, previousDigest: Uint8Array, hash: Hash): boolean {
   const covered = batch.header.slice(at.magicAt);
   covered.set(previousDigest, at.digestAt - at.magicAt);
-  const computed = new Uint8Array(batch.digest.length);
+  const computed = new Uint8Array(digestBytes);
   hash.sha256Into([covered, batch.payload], computed, 0);
-  return computed.every((byte, i) => byte === batch.digest[i]);
+  return sameBytes(computed, batch.digest);
+}
+
+/** The same of a batch in one piece, at the beginning of `bytes`: one call hashes it. */
+export function digestInFrameFollows(
+  bytes: Uint8Array,
+  batch: BatchHeader,
+  previousDigest: Uint8Array,
+  hash: Hash,
+): boolean {
+  const covered = bytes.slice(at.magicAt, batchBytes(batch));
+  covered.set(previousDigest, at.digestAt - at.magicAt);
+  const computed = new Uint8Array(digestBytes);
+  hash.sha256Into([covered], computed, 0);
+  return sameBytes(computed, batch.digest);
 }
 
 /** Whole length of a batch, header included. */

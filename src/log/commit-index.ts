@@ -11,7 +11,7 @@ export class CommitIndex {
   readonly #log: LogState;
   readonly #lookUp: (index: number) => Promise<number>;
   readonly #moved: () => void;
-  #isLooking = false;
+  #looking: Promise<void> | undefined;
 
   /** `lookUp`: the offset at an index. `moved`: told after each move. */
   constructor(log: LogState, lookUp: (index: number) => Promise<number>, moved: () => void) {
@@ -28,7 +28,12 @@ export class CommitIndex {
     if (index <= log.commit.index) return;
     const offset = this.#known(index);
     if (offset !== undefined) this.#move(index, offset);
-    else if (!this.#isLooking) void this.#look(index);
+    else this.#looking ??= this.#look(index);
+  }
+
+  /** Waits until no offset is looked up. */
+  async idle(): Promise<void> {
+    while (this.#looking) await this.#looking;
   }
 
   #known(index: number): number | undefined {
@@ -40,11 +45,10 @@ export class CommitIndex {
 
   async #look(index: number): Promise<void> {
     const log = this.#log;
-    this.#isLooking = true;
     const { logNumber } = log;
     // A log that can't be read there is ended, damaged or failed: its readers are told, and the next one tries again.
     const offset = await this.#lookUp(index).catch(() => undefined);
-    this.#isLooking = false;
+    this.#looking = undefined;
     if (offset === undefined || log.logNumber !== logNumber) return;
     if (index > log.commit.index) this.#move(index, offset);
     if (log.committed > log.commit.index) this.set(log.committed);

@@ -335,6 +335,7 @@ class OpenFolder implements DataFolder, JournalHost {
     if (this.#failure) return;
     this.#failure = error;
     this.#fail(error);
+    this.#journal.fail(error);
     for (const log of this.#logs.values()) log.fail(error);
   }
 

@@ -3,13 +3,14 @@
  * Writers and readers share these constants and nothing else.
  * @module
  */
+import { batchHeaderBytes } from "../base/batch.ts";
 
 /** Version of every format here. A reader refuses a newer one in words. */
 export const formatVersion = 1;
 
 /** Batch header (docs/format.md, "Batch"). */
 export const batchHeader = {
-  bytes: 128,
+  bytes: batchHeaderBytes,
   crcAt: 0,
   magicAt: 4,
   versionAt: 6,

@@ -17,7 +17,7 @@ export interface Frame {
   readonly freed: number;
   /** How many files the ring had. */
   readonly files: number;
-  /** Position in its file. */
+  /** Position in its file, or in the ring. */
   readonly position: number;
   readonly bytes: Uint8Array;
 }
@@ -30,7 +30,7 @@ export interface FrameRecord {
   readonly group: number;
   /** The body, with its padding. */
   readonly body: Uint8Array;
-  /** Position of the body in the frame's file. */
+  /** Position of the body where the frame has its own: in its file, or in the ring. */
   readonly position: number;
 }
 
@@ -41,7 +41,11 @@ export interface FrameOwner {
 }
 
 const kinds: readonly FrameKind[] = Object.values(FrameKind);
-const recordKinds: readonly RecordKind[] = Object.values(RecordKind);
+/** By number, from 1 on. */
+const recordKinds: readonly (RecordKind | undefined)[] = [
+  undefined,
+  ...Object.values(RecordKind).sort((a, b) => a - b),
+];
 
 /** Reads one journal file through a window, so that memory stays bounded by the largest frame. */
 export class FrameReader {
@@ -124,7 +128,7 @@ export function* recordsOf(frame: Frame): Generator<FrameRecord> {
   const view = viewOf(bytes);
   let at: number = frameHeader.bytes;
   while (at < bytes.length) {
-    const kind = recordKinds.find((known) => known === view.getUint8(at + recordHeader.kindAt));
+    const kind = recordKinds[view.getUint8(at + recordHeader.kindAt)];
     if (kind === undefined)
       throw newerVersion(`A journal record of kind ${view.getUint8(at)} in frame ${frame.number}`);
     const end = at + view.getUint32(at + recordHeader.lengthAt, true);

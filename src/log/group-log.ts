@@ -190,7 +190,7 @@ export class JournaledLog implements GroupLog {
     this.#removal = removal;
     this.#rounds.end(reason);
     await this.#changes;
-    await this.#rounds.nothingUnderWay();
+    while (this.#rounds.isUnderWay) await this.#rounds.nothingUnderWay();
     // Who asked for a flush in this very turn finds an empty tail when the removal is over.
     void this.#rounds.flusher.hold(() => removal);
   }
@@ -219,12 +219,13 @@ export class JournaledLog implements GroupLog {
     await this.#rounds.flusher.emptyTail(() => this.#rounds.ended === undefined);
   }
 
-  /** Waits until no append and no flush is on its way. @throws {Error} None will end any more: the folder failed. */
+  /** Waits until no append, no flush and no look-up is on its way. @throws {Error} None will end any more: the folder failed. */
   async idle(): Promise<void> {
     await this.#changes;
     while (this.#rounds.isGathering || this.#rounds.isUnderWay) {
       await (this.#rounds.isUnderWay ? this.#rounds.nothingUnderWay() : this.#context.journal.idle());
     }
+    await this.#commit.idle();
   }
 
   /** The folder failed: who waits for an append is told. */
@@ -278,7 +279,9 @@ export class JournaledLog implements GroupLog {
       this.#rounds.hold();
       try {
         // A flush may begin in the turn between.
-        await this.#rounds.nothingUnderWay();
+        while (this.#rounds.isUnderWay) await this.#rounds.nothingUnderWay();
+        const failure = this.#context.failure();
+        if (failure) throw failure;
         this.#changesBegun += 1;
         await this.#rounds.flusher.hold(change);
       } catch (error) {

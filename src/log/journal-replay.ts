@@ -3,12 +3,12 @@
  * @module
  */
 import { present } from "../base/assert.ts";
-import { BatchKind, type StoredBatch } from "../base/batch.ts";
+import { type BatchHeader, BatchKind } from "../base/batch.ts";
 import { viewOf } from "../base/bytes.ts";
 import type { Hash } from "../host/hash.ts";
-import { batchBytes, digestFollows, newerVersion, readBatch } from "./batch-reader.ts";
+import { batchBytes, digestInFrameFollows, newerVersion, readHeaderInFrame } from "./batch-reader.ts";
 import { FrameKind, lifeBody, RecordKind, recordHeader } from "./format.ts";
-import type { Frame, FrameRecord } from "./frame-reader.ts";
+import { type Frame, type FrameRecord, recordsOf } from "./frame-reader.ts";
 import {
   type GroupState,
   logBeginning,
@@ -37,8 +37,6 @@ export interface ReplayedGroup {
   strays: number[];
 }
 
-type PlacedRecord = FrameRecord & { ringPosition: number };
-
 /** The groups, as far as the frames were applied. */
 export class JournalReplay {
   readonly groups = new Map<number, ReplayedGroup>();
@@ -58,22 +56,26 @@ export class JournalReplay {
     }
   }
 
-  /** Applies a frame. @throws {DataFolderError} It says what only a newer tailrace does. */
-  apply(frame: Frame, records: Iterable<PlacedRecord>): void {
-    const named = new Set<number>();
+  /**
+   * Applies a frame, whose position is the one in the ring.
+   * @param records Those of its records that are to count, with positions in the ring; all by default.
+   * @throws {DataFolderError} It says what only a newer tailrace does.
+   */
+  apply(frame: Frame, records: Iterable<FrameRecord> = recordsOf(frame)): void {
+    const named = frame.kind === FrameKind.frame ? undefined : new Set<number>();
     for (const record of records) {
-      named.add(record.group);
+      named?.add(record.group);
       if (record.kind === RecordKind.made) this.#made(record);
       else if (record.kind === RecordKind.state) this.#state(record);
       else this.#change(record);
     }
-    if (frame.kind === FrameKind.frame) return;
+    if (!named) return;
     // A snapshot names every group: what it does not name is gone.
     for (const group of this.groups.keys()) if (!named.has(group)) this.groups.delete(group);
   }
 
-  #made(record: PlacedRecord): void {
-    const batch = this.#batchIn(record);
+  #made(record: FrameRecord): void {
+    const batch = batchIn(record);
     const start = logBeginning(batch.baseOffset);
     const tail = new Tail(0);
     const mark: Mark = { end: start, segment: 0, position: 0, commitIndex: 0 };
@@ -90,10 +92,10 @@ export class JournalReplay {
     const { logNumber } = record;
     const group: ReplayedGroup = { logNumber, state, tail, end: start, awaited: undefined, strays: [] };
     this.groups.set(record.group, group);
-    push(group, batch, record.ringPosition);
+    push(group, batch, record.position);
   }
 
-  #state(record: PlacedRecord): void {
+  #state(record: FrameRecord): void {
     const { end, ...state } = readState(record.body);
     const known = this.groups.get(record.group);
     if (known?.logNumber === record.logNumber) {
@@ -110,7 +112,7 @@ export class JournalReplay {
     this.groups.set(record.group, { logNumber, state, tail, end, awaited: undefined, strays: known?.strays ?? [] });
   }
 
-  #change(record: PlacedRecord): void {
+  #change(record: FrameRecord): void {
     const group = this.groups.get(record.group);
     const flags = record.flags & ~(recordHeader.carried | recordHeader.cutsSegments);
     if (flags !== 0) throw newerVersion(`A journal record of kind ${record.kind} with the flags ${record.flags}`);
@@ -121,7 +123,7 @@ export class JournalReplay {
   }
 
   /** What is said of a log that another has replaced is over. */
-  #changeLog(group: ReplayedGroup, record: PlacedRecord): void {
+  #changeLog(group: ReplayedGroup, record: FrameRecord): void {
     switch (record.kind) {
       case RecordKind.batch:
         this.#batch(group, record);
@@ -147,8 +149,8 @@ export class JournalReplay {
     }
   }
 
-  #batch(group: ReplayedGroup, record: PlacedRecord): void {
-    const batch = this.#batchIn(record);
+  #batch(group: ReplayedGroup, record: FrameRecord): void {
+    const batch = batchIn(record);
     const isCarried = (record.flags & recordHeader.carried) !== 0;
     if (isCarried && batch.index === group.state.mark.end.index && batch.index < group.tail.startIndex) {
       // A tail is carried whole, from the mark on: where older files are gone it begins with the copy.
@@ -159,22 +161,23 @@ export class JournalReplay {
     if (batch.index < tail.startIndex) return;
     if (batch.index < tail.endIndex) {
       // A copy of what is known has only moved; it is never something new.
-      tail.move(batch.index, record.ringPosition);
+      tail.move(batch.index, record.position);
       return;
     }
-    if (batch.index === group.end.index && digestFollows(batch, group.end.digest, this.#hash)) {
-      push(group, batch, record.ringPosition);
+    const isNext = batch.index === group.end.index;
+    if (isNext && digestInFrameFollows(record.body, batch, group.end.digest, this.#hash)) {
+      push(group, batch, record.position);
     } else group.strays.push(batch.index);
-  }
-
-  #batchIn(record: PlacedRecord): StoredBatch {
-    const batch = readBatch(record.body, record.group, this.#hash);
-    return present(batch, `the journal has a whole frame with a bad batch of group ${record.group}`);
   }
 }
 
+function batchIn({ body, group }: FrameRecord): BatchHeader {
+  const batch = readHeaderInFrame(body, group);
+  return present(batch, `the journal has a whole frame with a bad batch of group ${group}`);
+}
+
 /** Takes what the replica promised, whichever log it had then; false: the record is of something else. */
-function promised(group: ReplayedGroup, { kind, body }: PlacedRecord): boolean {
+function promised(group: ReplayedGroup, { kind, body }: FrameRecord): boolean {
   switch (kind) {
     case RecordKind.vote:
       group.state = { ...group.state, vote: readVote(body) };
@@ -193,7 +196,7 @@ function promised(group: ReplayedGroup, { kind, body }: PlacedRecord): boolean {
   }
 }
 
-function push(group: ReplayedGroup, batch: StoredBatch, ringPosition: number): void {
+function push(group: ReplayedGroup, batch: BatchHeader, ringPosition: number): void {
   group.tail.push({
     ringPosition,
     bytes: batchBytes(batch),
@@ -233,7 +236,7 @@ function cut(group: ReplayedGroup, mark: Mark, intoSegments: boolean): void {
 }
 
 /** Another log takes the place of the one that was. */
-function begin(group: ReplayedGroup, record: PlacedRecord): void {
+function begin(group: ReplayedGroup, record: FrameRecord): void {
   const { base, mark } = readLogBegin(record.body);
   group.logNumber = record.logNumber;
   group.tail = new Tail(mark.end.index);

@@ -190,6 +190,12 @@ export class Journal {
     await this.#ring.append(this.#snapshot(FrameKind.clean), 0);
   }
 
+  /** Something else of the folder failed, so nobody knows what segments hold: no frame begins any more. */
+  fail(error: Error): void {
+    this.#stopped = true;
+    this.#failure ??= error;
+  }
+
   /** Closes the files as they are. */
   async closeFiles(): Promise<void> {
     this.#stopped = true;
@@ -222,6 +228,7 @@ export class Journal {
 
   async #writeAll(): Promise<void> {
     while (this.#isReady || this.#marksDue) {
+      if (this.#failure) throw this.#failure;
       const before = [...this.#readyFirst, ...this.#ready];
       try {
         await this.#writeReady(before);

@@ -155,6 +155,7 @@ export async function installLog(log: ChangedLog, checkpoint: Uint8Array): Promi
       state.stamped = end;
       state.commit = { index: end.index, offset: end.offset };
       state.committed = end.index;
+      state.damage = undefined;
       segments.restart(folder, [{ firstIndex: batch.index, sizeBytes: checkpoint.length }]);
       context.dropMark(state.group);
     },

@@ -116,9 +116,7 @@ async function findRing(around: RingSurroundings, id: FolderId): Promise<OpenedR
   syncs.folder += 2;
   const replayed = new JournalReplay(hash);
   const fileBytes = settings.journalFileBytes;
-  for await (const { frame, records } of replay(place, scanned, fileBytes)) {
-    replayed.apply(frame, records);
-  }
+  for await (const frame of replay(place, scanned, fileBytes)) replayed.apply(frame);
   replayed.finish();
   // A file whose making had no room is made anew: as a free one it would be counted on.
   const isMade = (run: Run) => run.last > 0 || run.sizeBytes >= Math.min(settings.journalFillBytes, fileBytes);

@@ -6,6 +6,7 @@ import { SimDisk } from "../sim/disk.ts";
 import { SimRandom } from "../sim/random.ts";
 import { passTime, Timeline } from "../sim/timeline.ts";
 import { FrameKind, RecordKind } from "./format.ts";
+import { recordsOf } from "./frame-reader.ts";
 import { FrameBuilder } from "./frame-writer.ts";
 import { replay, type ScannedRing, scanRing } from "./ring-scan.ts";
 
@@ -44,8 +45,8 @@ async function scan(...files: (Uint8Array[] | undefined)[]): Promise<{ ring: Sca
     }
     const ring = await scanRing(place);
     const read: [number, number][] = [];
-    for await (const { records } of replay(place, ring, fileBytes)) {
-      for (const { group, ringPosition } of records) read.push([group, ringPosition]);
+    for await (const frame of replay(place, ring, fileBytes)) {
+      for (const { group, position } of recordsOf(frame)) read.push([group, position]);
     }
     return { ring, read };
   };

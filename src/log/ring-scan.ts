@@ -11,7 +11,7 @@ import { DataFolderError } from "../base/disk-errors.ts";
 import type { DiskFile, DiskReads } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { FrameKind, frameHeader } from "./format.ts";
-import { type Frame, type FrameOwner, FrameReader, type FrameRecord, recordsOf } from "./frame-reader.ts";
+import { type Frame, type FrameOwner, FrameReader } from "./frame-reader.ts";
 
 /** A journal file, and the whole frames from its start on. */
 export interface Run {
@@ -118,15 +118,11 @@ function gapsIn(live: readonly Run[], freed: number): RingDamage[] {
   return damages;
 }
 
-/** All records above `freed`, in order, each with its place in the ring. */
-export async function* replay(
-  place: RingPlace,
-  ring: ScannedRing,
-  fileBytes: number,
-): AsyncGenerator<{ frame: Frame; records: Iterable<FrameRecord & { ringPosition: number }> }> {
+/** All frames above `freed`, in order, each with its position in the ring. */
+export async function* replay(place: RingPlace, ring: ScannedRing, fileBytes: number): AsyncGenerator<Frame> {
   for (const run of ring.live) {
     for await (const frame of reader(place, run.file).frames()) {
-      yield { frame, records: placed(frame, run.slot * fileBytes) };
+      yield { ...frame, position: run.slot * fileBytes + frame.position };
     }
   }
 }
@@ -143,10 +139,6 @@ export async function writeAgain(ring: ScannedRing): Promise<void> {
 /** Position after the newest frame of a run. */
 export function endOf(run: Run): number {
   return run.lastPosition + roundUp(run.lastBytes, frameHeader.border);
-}
-
-function* placed(frame: Frame, fileStart: number): Generator<FrameRecord & { ringPosition: number }> {
-  for (const record of recordsOf(frame)) yield { ...record, ringPosition: fileStart + record.position };
 }
 
 async function scanFile(place: RingPlace, slot: number): Promise<Run> {

@@ -25,6 +25,12 @@ export interface SegmentContext {
   readonly indexes: { touch(segment: Segment, memoryBytes: number): void };
 }
 
+/** Where a segment's batches end, and the index after the last one. */
+export interface SegmentEnd {
+  readonly position: number;
+  readonly nextIndex: number;
+}
+
 const scanBytes = 1 << 20;
 
 /** One segment of a log. */
@@ -86,7 +92,8 @@ export class Segment {
   }
 
   /**
-   * Reads batches from the first one on that `wanted` accepts, in order, up to what is damaged.
+   * Reads batches from the first one on that `wanted` accepts, in order, up to what is damaged. `end`: it came to the end
+   * of the segment, which was there.
    * @param from Where to look it up: all batches before it have a smaller `key` than `value`.
    * @throws {TailraceError} `damaged`: where the first one should stand is no whole batch of this log.
    */
@@ -94,15 +101,16 @@ export class Segment {
     from: { key: IndexKey; value: number },
     wanted: (header: BatchHeader) => boolean,
     limit: { belowIndex: number; maxBytes: number },
-  ): Promise<StoredBatch[]> {
+  ): Promise<{ batches: StoredBatch[]; end?: SegmentEnd }> {
     const position = (await this.index()).positionBelow(from.key, from.value);
     const batches: StoredBatch[] = [];
     try {
-      await this.#withFile((file) => this.#readInto(batches, file, position, { ...limit, wanted }));
+      const end = await this.#withFile((file) => this.#readInto(batches, file, position, { ...limit, wanted }));
+      return end ? { batches, end } : { batches };
     } catch (error) {
       if (batches.length === 0 || !isDamage(error)) throw error;
+      return { batches };
     }
-    return batches;
   }
 
   async #readInto(
@@ -110,9 +118,10 @@ export class Segment {
     file: DiskFile,
     from: number,
     limit: { belowIndex: number; maxBytes: number; wanted: (header: BatchHeader) => boolean },
-  ): Promise<void> {
+  ): Promise<SegmentEnd | undefined> {
     let position = from;
     let bytes = 0;
+    let nextIndex = this.firstIndex;
     while (position < this.#sizeBytes) {
       const wantedBytes = Math.min(limit.maxBytes - bytes, scanBytes * 4) + 2 * indexFile.interval;
       const chunk = await this.#chunk(file, position, wantedBytes);
@@ -121,29 +130,32 @@ export class Segment {
         const rest = chunk.subarray(at);
         const header = this.#headerIn(rest, position + at);
         if (!header) break;
-        if (header.index >= limit.belowIndex) return;
+        if (header.index >= limit.belowIndex) return undefined;
         const length = batchBytes(header);
         const take = batches.length > 0 || limit.wanted(header);
-        if (take && batches.length > 0 && bytes + length > limit.maxBytes) return;
+        if (take && batches.length > 0 && bytes + length > limit.maxBytes) return undefined;
         if (take) {
           if (rest.length < length) break;
           batches.push(readBatch(rest, this.group, this.#context.hash) ?? this.#damaged(position + at));
           bytes += length;
-          if (bytes >= limit.maxBytes) return;
+          if (bytes >= limit.maxBytes) return undefined;
         }
         at += length;
+        nextIndex = header.index + 1;
       }
       position += at;
       if (at > 0) continue;
       // A chunk that held not even one whole batch was too short for it: take all of that batch.
       const header = this.#headerIn(chunk, position) ?? this.#damaged(position);
       const whole = await this.#chunk(file, position, batchBytes(header));
-      if (batches.length > 0 && bytes + whole.length > limit.maxBytes) return;
+      if (batches.length > 0 && bytes + whole.length > limit.maxBytes) return undefined;
       batches.push(readBatch(whole, this.group, this.#context.hash) ?? this.#damaged(position));
       bytes += whole.length;
-      if (bytes >= limit.maxBytes) return;
+      if (bytes >= limit.maxBytes) return undefined;
       position += whole.length;
+      nextIndex = header.index + 1;
     }
+    return { position, nextIndex };
   }
 
   /** Headers of some batches from `index` on, of those below `belowIndex`; payloads are not looked at. */

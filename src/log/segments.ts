@@ -6,7 +6,8 @@
  */
 import { present } from "../base/assert.ts";
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
-import { isDamage, Segment, type SegmentContext } from "./segment.ts";
+import type { TailraceError } from "../base/errors.ts";
+import { isDamage, missingIn, Segment, type SegmentContext } from "./segment.ts";
 import type { IndexKey } from "./segment-index.ts";
 
 /** What to look for: the first batch that is `wanted`; all before it have a smaller `key` than `value`. */
@@ -116,10 +117,16 @@ export class Segments {
   async read(from: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
     // Those that are dropped meanwhile are out of another list: here none moves to another's place.
     const segments = this.#segments;
-    for (let at = await lastBelow(segments, from); at < begun(segments); at++) {
+    for (let at = await lastBelow(segments, from); at < begun(segments); ) {
       const segment = present(segments[at], "a segment that was found is gone");
-      const batches = await segment.read(from, from.wanted, limit);
-      if (batches.length > 0 || segment.firstIndex >= limit.belowIndex) return batches;
+      const { batches, end } = await segment.read(from, from.wanted, limit);
+      if (batches.length > 0 || !end) return batches;
+      // It may have grown, and been sealed, since its end was read.
+      if (end.position < segment.sizeBytes) continue;
+      const next = segments[at + 1];
+      // Its end is where the next one begins, or batches are missing between the two.
+      if (next && end.nextIndex !== next.firstIndex) throw this.#missing(end.nextIndex);
+      at += 1;
     }
     return [];
   }
@@ -134,6 +141,10 @@ export class Segments {
   async lastBelow(offset: number): Promise<number | undefined> {
     const segments = this.#segments;
     return segments[await lastBelow(segments, { key: "baseOffset", value: offset + 1 })]?.firstIndex;
+  }
+
+  #missing(index: number): TailraceError {
+    return missingIn(this.#folder, `batch ${index}`, this.#group);
   }
 
   /** Writes the index file of the one that grows, if its index is known. */

@@ -5,11 +5,11 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { LogMetrics } from "../replica/log-door.ts";
 
-/** Registers the metrics of a data folder. `streams` is how many there are, and may be. */
+/** Registers the metrics of a data folder. `streams`: how many there are, and may be; and their bytes. */
 export function registerLogMetrics(
   registry: Registry,
   log: () => LogMetrics,
-  streams: { count(): number; readonly max: number },
+  streams: { count(): number; readonly max: number; storedBytes(): number; readonly storedMaxBytes: number },
 ): void {
   const registers = [registry];
   const counter = (name: string, help: string, value: () => number): void => {
@@ -72,4 +72,7 @@ export function registerLogMetrics(
   gauge("tailrace_log_tail_bytes", "Bytes of batches that only the journal holds", () => log().tailBytes);
   gauge("tailrace_streams", "Streams of this node", () => streams.count());
   gauge("tailrace_streams_max", "Most streams that this node takes", () => streams.max);
+  gauge("tailrace_stored_bytes", "Bytes of all streams together, as they are stored", () => streams.storedBytes());
+  const maxHelp = "The limit stored_max_bytes, at which appends are refused; 0: there is none";
+  gauge("tailrace_stored_max_bytes", maxHelp, () => streams.storedMaxBytes);
 }

@@ -63,16 +63,21 @@ export class LogStream implements Stream, RetainedStream {
     log.checkServed();
     if (log.isSystem) throw systemStream(this.name, "stream", "appended to");
     const recordCount = checkRecords(payload, log.state.appendLimits, field);
+    const { usage } = log.home;
+    usage.check(payload.length, `Cannot append to stream "${this.name}"`, this.name);
     const door = log.opened();
     // Before its past is known, which is read for the first append after a start, so are not its settings.
     const isKnown = door.ready() === undefined;
     const admit = isKnown ? {} : { admit: () => void checkRecords(payload, log.state.appendLimits, field) };
-    let appended: AppendedBatch;
+    let appended: AppendedBatch | undefined;
+    usage.coming(payload.length);
     try {
       appended = await door.append({ kind: BatchKind.records, payload, recordCount, ...admit });
     } catch (error) {
       if (log.isDeleted) throw log.gone();
       throw explainNoRoom(error, `Cannot append to stream "${this.name}"`, { stream: this.name });
+    } finally {
+      usage.came(payload.length, appended === undefined || log.isDeleted ? undefined : log);
     }
     const { baseOffset, nextOffset, index, appendTimeMicros, digest } = appended;
     log.times.appended(nextOffset, appendTimeMicros);
@@ -93,6 +98,10 @@ export class LogStream implements Stream, RetainedStream {
 
   isRetentionDue(nowMicros: number): boolean {
     return this.log.retention.isDue(nowMicros);
+  }
+
+  recount(): void {
+    if (!this.log.isDeleted) this.log.recount();
   }
 
   retain(nowMicros: number): Promise<void> {

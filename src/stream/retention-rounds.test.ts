@@ -20,6 +20,8 @@ class Looked implements RetainedStream {
     this.isKnown = true;
   }
 
+  recount(): void {}
+
   isRetentionDue(): boolean {
     return this.isDue;
   }

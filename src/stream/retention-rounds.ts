@@ -15,6 +15,8 @@ export interface RetainedStream {
   /** Whether a look may find something. */
   isRetentionDue(nowMicros: number): boolean;
   retain(nowMicros: number): Promise<void>;
+  /** Tells the node's usage what it holds. */
+  recount(): void;
 }
 
 export interface RetentionOptions {
@@ -100,6 +102,7 @@ export class RetentionRounds {
   /** Whether it cost something. */
   async #look(stream: RetainedStream): Promise<boolean> {
     const nowMicros = this.#options.clock.nowMicros();
+    stream.recount();
     if (stream.isKnown && !stream.isRetentionDue(nowMicros)) return false;
     try {
       await stream.ready();

@@ -123,6 +123,7 @@ export class StreamChanges {
     if (baseIndex <= door.baseIndex) return;
     await this.#dropBefore(door, baseIndex);
     this.#log.retention.changed();
+    this.#log.recount();
   }
 
   get #trimming(): string {
@@ -134,6 +135,7 @@ export class StreamChanges {
     try {
       const appended = await log.state.append(door, change, rolls);
       log.retention.changed();
+      log.recount();
       return appended;
     } catch (error) {
       if (log.isDeleted) throw log.gone();

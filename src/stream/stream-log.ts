@@ -16,12 +16,14 @@ import { AppendTimes } from "./append-times.ts";
 import { nodeStops, streamNotFound, streamReplaced } from "./refusals.ts";
 import { StreamRetention } from "./retention.ts";
 import { StreamState } from "./stream-state.ts";
+import type { CountedLog, Usage } from "./usage.ts";
 import { Watchers } from "./watchers.ts";
 
 /** What all streams of a node share. */
 export interface StreamHome {
   readonly logs: LogDoors;
   readonly limits: Limits;
+  readonly usage: Usage;
   /** The stream that has a name now. */
   readonly idOf: (name: string) => number | undefined;
   /** Told when a segment of a stream is about to begin. */
@@ -30,13 +32,15 @@ export interface StreamHome {
   isStopped: boolean;
 }
 
-export class StreamLog implements LogOwner {
+export class StreamLog implements LogOwner, CountedLog {
   readonly stored: StoredStream;
   readonly home: StreamHome;
   readonly state: StreamState;
   readonly watchers = new Watchers();
   readonly times = new AppendTimes(this);
   readonly retention = new StreamRetention(this);
+  /** Bytes that the node's usage has of it. */
+  countedBytes = 0;
   #door: LogDoor | undefined;
   #made: Promise<void> | undefined;
   #isKnown = false;
@@ -98,7 +102,13 @@ export class StreamLog implements LogOwner {
   /** Takes the log that is there. */
   attach(door: LogDoor): void {
     this.#door = door;
+    this.recount();
     this.watchers.attach(door);
+  }
+
+  /** Tells the node's usage what the log holds now. */
+  recount(): void {
+    this.home.usage.count(this, this.#door?.storedBytes ?? 0);
   }
 
   /** The log, which is made if it is not there: what is appended to it goes with its making. */
@@ -125,6 +135,7 @@ export class StreamLog implements LogOwner {
     // A log that is still being made goes once it is there.
     await this.#made?.catch(() => {});
     if (this.#door !== undefined) await this.home.logs.remove(this.stored.id);
+    this.home.usage.count(this, 0);
   }
 
   /** After a start nobody knows where a log begins that was trimmed: it is read when it is first asked for. */
@@ -169,11 +180,13 @@ export class StreamLog implements LogOwner {
     made.then(
       () => {
         this.#made = undefined;
+        this.recount();
       },
       () => {
         this.watchers.detach();
         this.#door = undefined;
         this.#made = undefined;
+        this.recount();
       },
     );
     return door;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { ManualClock } from "../../test/support/manual-clock.ts";
 import { MemoryFolder } from "../../test/support/memory-folder.ts";
 import { assertRefused, assertRefuses } from "../../test/support/refusal.ts";
 import { payloadOf, streamsOf } from "../../test/support/streams.ts";
@@ -113,6 +114,25 @@ describe("create()", () => {
     });
     await streams.delete("a");
     await streams.create("c", {});
+  });
+
+  test("is limited for each client, whether it asks or appends; what is there costs nothing", async () => {
+    const limits = { streamCreationsMaxPerS: 3 };
+    const streams = await streamsOf(new MemoryFolder(), { limits, clock: new ManualClock() });
+    const client = { address: "192.0.2.1" };
+    await streams.create("a", {}, client);
+    await Promise.all([streams.getForAppend("b", undefined, client), streams.getForAppend("b", undefined, client)]);
+    await streams.create("c", {}, client);
+    const refusal = {
+      reason: "limit",
+      facts: { stream: "d", limit: { name: "stream_creations_max_per_s", value: 3 }, retryAfterMs: 334 },
+    } as const;
+    await assertRefused(streams.create("d", {}, client), refusal);
+    await assertRefused(streams.getForAppend("d", undefined, client), refusal);
+    assert.deepEqual(names(streams), ["a", "b", "c"]);
+    assert.equal((await streams.create("c", {}, client)).created, false);
+    await streams.getForAppend("c", undefined, client);
+    assert.equal((await streams.create("d", {}, { address: "192.0.2.2" })).created, true);
   });
 
   test("without room for the record leaves nothing", async () => {

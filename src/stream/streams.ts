@@ -15,6 +15,7 @@ import type { Clock } from "../host/clock.ts";
 import type { LogDoors } from "../replica/log-door.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
 import { checkpointPrefixBytes, decodeCheckpoint } from "../wire/checkpoint.ts";
+import { CreationRate } from "./creation-rate.ts";
 import { LogStream } from "./log-stream.ts";
 import { type MetaBirth, MetaLog, metaGroup } from "./meta-log.ts";
 import { explainNoRoom, nodeStops, streamExists, streamNotFound, streamReplaced, systemStream } from "./refusals.ts";
@@ -22,7 +23,8 @@ import { RetentionRounds } from "./retention-rounds.ts";
 import { fillSettings, sameSettings } from "./settings.ts";
 import { SortedNames } from "./sorted-names.ts";
 import { type StreamHome, StreamLog } from "./stream-log.ts";
-import type { Stream, StreamPage, Streams } from "./types.ts";
+import type { Client, Stream, StreamPage, Streams } from "./types.ts";
+import { Usage, type UsageOptions } from "./usage.ts";
 
 /** What streams are served from, and how. */
 export interface StreamsOptions extends MetaBirth {
@@ -35,6 +37,8 @@ export interface StreamsOptions extends MetaBirth {
   readonly clock: Clock;
   /** How often retention looks at each stream, at most; milliseconds. */
   readonly retentionIntervalMs: number;
+  /** Told when the streams hold almost as much as the limit `stored_max_bytes` allows. */
+  readonly nearLimit: UsageOptions["nearLimit"];
 }
 
 /** The streams of this node, and the end of serving them. */
@@ -43,6 +47,8 @@ export interface LocalStreams extends Streams {
   readonly clusterId: Uint8Array;
   /** How many there are, the system's not counted. */
   readonly count: number;
+  /** Bytes of all their batches, headers included, and the system's own. */
+  readonly storedBytes: number;
   /** From now on nothing is taken or given: every call is refused with `not_ready`. */
   stop(): void;
 }
@@ -75,6 +81,7 @@ class CatalogueStreams implements LocalStreams {
   readonly #byName = new Map<string, LogStream>();
   readonly #names: SortedNames;
   readonly #creations = new Map<string, Creation>();
+  readonly #creationRate: CreationRate;
   readonly #retention: RetentionRounds;
   readonly #deletions = new Map<number, Promise<number>>();
 
@@ -82,9 +89,11 @@ class CatalogueStreams implements LocalStreams {
     const { logs, limits, clock, retentionIntervalMs: intervalMs } = options;
     this.#options = options;
     this.#meta = meta;
+    this.#creationRate = new CreationRate(limits.streamCreationsMaxPerS, clock);
     this.#home = {
       logs,
       limits,
+      usage: new Usage({ maxBytes: limits.storedMaxBytes, nearLimit: options.nearLimit }),
       idOf: (name) => this.#byName.get(name)?.id,
       rolled: (log) => this.#rolled(log),
       isStopped: false,
@@ -102,6 +111,10 @@ class CatalogueStreams implements LocalStreams {
 
   get clusterId(): Uint8Array {
     return this.#meta.catalogue.clusterId;
+  }
+
+  get storedBytes(): number {
+    return this.#home.usage.usedBytes;
   }
 
   get count(): number {
@@ -124,17 +137,21 @@ class CatalogueStreams implements LocalStreams {
     return this.#find(name, streamId, "stream");
   }
 
-  async getForAppend(name: string, streamId?: number): Promise<Stream> {
+  async getForAppend(name: string, streamId?: number, client?: Client): Promise<Stream> {
     this.#checkServed();
     if (isSystemName(name)) throw systemStream(name, "stream", "appended to");
     const mayCreate = this.#options.createOnAppend && streamId === undefined && !this.#byName.has(name);
     if (!mayCreate) return this.#find(name, streamId, "stream");
     checkStreamName(name, "stream");
-    const creation = this.#creations.get(name) ?? this.#startCreation(name, this.#options.defaults);
+    const creation = this.#creations.get(name) ?? this.#startCreation(name, this.#options.defaults, client);
     return await creation.stream;
   }
 
-  async create(name: string, given: Partial<StreamSettings>): Promise<{ stream: Stream; created: boolean }> {
+  async create(
+    name: string,
+    given: Partial<StreamSettings>,
+    client?: Client,
+  ): Promise<{ stream: Stream; created: boolean }> {
     this.#checkServed();
     checkStreamName(name, "name");
     if (isSystemName(name)) throw systemStream(name, "name", "created");
@@ -147,12 +164,12 @@ class CatalogueStreams implements LocalStreams {
         () => true,
         (error: unknown) => (there.deleted ? false : Promise.reject(error)),
       );
-      if (!isThere) return await this.create(name, given);
+      if (!isThere) return await this.create(name, given, client);
     }
     if (there !== undefined && !sameSettings(there.settings, settings)) {
       throw streamExists(name, there.settings, settings);
     }
-    const creation = there ?? this.#startCreation(name, settings);
+    const creation = there ?? this.#startCreation(name, settings, client);
     const stream = creation instanceof LogStream ? creation : await creation.stream;
     try {
       await stream.log.make();
@@ -202,13 +219,15 @@ class CatalogueStreams implements LocalStreams {
     return stream;
   }
 
-  #startCreation(name: string, settings: StreamSettings): Creation {
+  #startCreation(name: string, settings: StreamSettings, client: Client | undefined): Creation {
     const { streamsMax } = this.#options.limits;
     if (this.count + this.#creations.size >= streamsMax) {
       const todo = "Delete streams that are not needed, or raise the node's limit";
       const limit = { name: limitName("streamsMax"), value: streamsMax };
       throw limitPassed(`Cannot create stream "${name}"`, limit, todo, { stream: name, fate: "nothing_written" });
     }
+    this.#home.usage.check(0, `Cannot create stream "${name}"`, name);
+    if (client !== undefined) this.#creationRate.take(client.address, name);
     const stream = this.#create(name, settings).finally(() => this.#creations.delete(name));
     const creation = { settings, stream };
     this.#creations.set(name, creation);

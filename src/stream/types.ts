@@ -127,14 +127,24 @@ export interface StreamPage {
   readonly next?: string;
 }
 
+/** Who calls: creations are limited for each. */
+export interface Client {
+  /** Until clients say who they are, where they call from. */
+  readonly address: string;
+}
+
 /** All streams of a node. Names are checked here; system streams can be read, not written, created or deleted. */
 export interface Streams {
   /** Throws `stream_not_found`, or `stream_replaced` when `streamId` is given and the name is another stream now. */
   get(name: string, streamId?: number): Stream;
   /** The stream to append to: made with default settings where the node creates on append. */
-  getForAppend(name: string, streamId?: number): Promise<Stream>;
+  getForAppend(name: string, streamId?: number, client?: Client): Promise<Stream>;
   /** Again with the same settings is no error. Absent settings are the node's defaults. Throws `stream_exists`. */
-  create(name: string, settings: Partial<StreamSettings>): Promise<{ stream: Stream; created: boolean }>;
+  create(
+    name: string,
+    settings: Partial<StreamSettings>,
+    client?: Client,
+  ): Promise<{ stream: Stream; created: boolean }>;
   /** Gives the id of what was deleted. */
   delete(name: string, streamId?: number): Promise<number>;
   /** Streams whose names begin with `prefix` (empty: all but the system's), after the name `after`. */

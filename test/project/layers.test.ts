@@ -44,7 +44,7 @@ const layers: readonly Layer[] = [
   },
   {
     part: "cli",
-    imports: ["cli/serve", "client", "wire", "base"],
+    imports: ["cli/serve", "cli/offline", "client", "wire", "base"],
     packages: ["commander", "cli-progress", "@bufbuild/protobuf", "@connectrpc/*", "pino", "pino-pretty", "node:*"],
     touchesWorld: true,
   },

@@ -12,6 +12,7 @@ export interface StreamsTestOptions {
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
   readonly retentionIntervalMs?: number;
+  readonly nearLimit?: (usedBytes: number, maxBytes: number) => void;
 }
 
 /** Opens the streams of a folder as a node does. */
@@ -24,6 +25,7 @@ export function streamsOf(folder: DataFolder, options: StreamsTestOptions = {}):
     createOnAppend: options.createOnAppend ?? true,
     clock: options.clock ?? systemClock,
     retentionIntervalMs: options.retentionIntervalMs ?? 2 ** 31 - 1,
+    nearLimit: options.nearLimit ?? (() => {}),
     clusterId: () => new Uint8Array(16).fill(9),
     nowMicros: () => 5_000_000,
   });

@@ -135,7 +135,7 @@ class Intake {
   async #streamOf({ stream: name, streamId }: AppendCommand): Promise<Stream> {
     const known = this.#stream;
     if (known === undefined) {
-      this.#stream = await this.#call.race(openStreams(this.#api).getForAppend(name, streamId));
+      this.#stream = await this.#call.race(openStreams(this.#api).getForAppend(name, streamId, this.#call));
       return this.#stream;
     }
     if (name !== "" && name !== known.name) {

@@ -1,22 +1,33 @@
 import type { Clock, Timer } from "../../host/clock.ts";
+import type { Client } from "../../stream/types.ts";
+import type { Incoming } from "../listen.ts";
+import { clientAddress } from "./client-address.ts";
 import { CallEndedError } from "./errors.ts";
 
 /** Longest deadline that a runtime's timer can hold; a later one is as good as none. */
 const timerMaxMs = 2 ** 31 - 1;
 
 /** One call of one client, from its first byte to its answer. */
-export class Call {
+export class Call implements Client {
   /** Names the call in the answer's error and in the log. */
   readonly id: string;
   /** `Service/Method`, or the route of the REST face. */
   readonly rpc: string;
+  readonly #incoming: Incoming | undefined;
   #ended: Error | undefined;
   #listeners: Set<(reason: Error) => void> | undefined;
   #deadline: Timer | undefined;
 
-  constructor(id: string, rpc: string) {
+  /** @param incoming The request; absent where the app is mounted in a server that has none. */
+  constructor(id: string, rpc: string, incoming: Incoming | undefined) {
     this.id = id;
     this.rpc = rpc;
+    this.#incoming = incoming;
+  }
+
+  /** Where it comes from. */
+  get address(): string {
+    return this.#incoming === undefined ? "" : clientAddress(this.#incoming);
   }
 
   /** Why the call is over before its answer; absent while it is not. */

@@ -45,7 +45,8 @@ export async function createStream(
   call: Call,
 ): Promise<CreateStreamResponse> {
   checkStreamName(request.name, "name");
-  const { stream, created } = await call.race(openStreams(api).create(request.name, givenSettings(request.settings)));
+  const settings = givenSettings(request.settings);
+  const { stream, created } = await call.race(openStreams(api).create(request.name, settings, call));
   return create(CreateStreamResponseSchema, { stream: await describe(stream, call), created });
 }
 

@@ -39,14 +39,15 @@ const suffix = "/records";
 
 /** Adds the routes. */
 export function addRest(app: ApiApp, api: ApiContext): void {
-  app.post(`${prefix}*`, (c) => served(c, api, new Call(api.nextCallId(), "rest/append"), appendOne));
-  app.get(`${prefix}*`, (c) => served(c, api, new Call(api.nextCallId(), "rest/read"), readSome));
+  app.post(`${prefix}*`, (c) => served(c, api, "rest/append", appendOne));
+  app.get(`${prefix}*`, (c) => served(c, api, "rest/read", readSome));
 }
 
 type Work = (c: Context<ApiEnv>, api: ApiContext, call: Call) => Promise<Response>;
 
 /** Does `work` for one call, from its first byte to its answer. */
-async function served(c: Context<ApiEnv>, api: ApiContext, call: Call, work: Work): Promise<Response> {
+async function served(c: Context<ApiEnv>, api: ApiContext, route: string, work: Work): Promise<Response> {
+  const call = new Call(api.nextCallId(), route, c.env?.incoming);
   const startMs = api.clock.monotonicMs();
   const onGone = () => call.end("canceled");
   const { signal } = c.req.raw;

@@ -73,7 +73,7 @@ function kindOf(exchange: Exchange, query: string): RequestKind {
 }
 
 function beginCall(api: ApiContext, exchange: Exchange, { name }: Rpc): Call {
-  const call = new Call(api.nextCallId(), name);
+  const call = new Call(api.nextCallId(), name, exchange.incoming);
   api.drain.enter();
   exchange.onClose((isComplete) => {
     if (isComplete) call.finish();

@@ -1,0 +1,40 @@
+import { sameBytes } from "../../base/bytes.ts";
+import type { DiskReads } from "../../host/disk.ts";
+import type { Hash } from "../../host/hash.ts";
+import { indexFile } from "../../log/format.ts";
+import { SegmentIndex } from "../../log/segment-index.ts";
+import type { Finding } from "./finding.ts";
+
+/** The segment whose index file is looked at. */
+export interface IndexedSegment {
+  /** Path within the data folder. */
+  readonly name: string;
+  readonly group: number;
+  readonly first: number;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Compares a segment's index file with what its batches say. Whatever is wrong with it, it is a cache.
+ * @param expected Of all batches of the segment that are whole.
+ */
+export async function findingOfIndex(
+  { disk, hash, path }: { disk: DiskReads; hash: Hash; path: string },
+  segment: IndexedSegment,
+  expected: SegmentIndex,
+): Promise<Finding | undefined> {
+  const { name, group, first, sizeBytes } = segment;
+  const indexName = name.replace(/\.log$/, ".index");
+  const file = await disk.open(`${path}/${indexName}`, { create: false });
+  if (!file) return undefined;
+  const bytes = new Uint8Array(await file.size());
+  await file.read(bytes, 0);
+  await file.close();
+  const note = (what: string): Finding => ({ kind: "note", file: indexName, position: 0, group, what });
+  const of = { group, segment: first, storeBytes: sizeBytes };
+  if (!SegmentIndex.fromFile(bytes, of, hash)) return note("the index is not whole, and will be made anew");
+  const entries = bytes.subarray(indexFile.headerBytes);
+  const wanted = expected.toFile(group, first, hash).subarray(indexFile.headerBytes);
+  const isPart = entries.length <= wanted.length && sameBytes(entries, wanted.subarray(0, entries.length));
+  return isPart ? undefined : note("the index tells of other batches than its segment has");
+}

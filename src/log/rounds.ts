@@ -370,8 +370,8 @@ export class Rounds implements Contributor, FlushSource {
   #stamp(pending: Pending, bytes: { header: Uint8Array; payload: Uint8Array; whole?: Uint8Array }): void {
     const { index } = this.#state.stamped;
     stamp(this.#state, pending, bytes, this.#context);
-    const { appendTimeMicros } = this.#state.stamped;
+    const { appendTimeMicros, digest } = this.#state.stamped;
     this.rolling.stamped({ kind: pending.batch.kind, index, bytes: pending.bytes, appendTimeMicros });
-    pending.batch.stamped?.(index, appendTimeMicros);
+    pending.batch.stamped?.(index, appendTimeMicros, digest);
   }
 }

@@ -74,7 +74,7 @@ export interface NewBatch {
    * Called synchronously when the batch is stamped, before anything is stamped after it: so a checkpoint's state can
    * count exactly what comes before it. A refusal takes the stamp back.
    */
-  readonly stamped?: (index: number, appendTimeMicros: number) => void;
+  readonly stamped?: (index: number, appendTimeMicros: number, digest: Uint8Array) => void;
 }
 
 /** A batch that is durable. */

@@ -9,14 +9,15 @@ import { TailraceError } from "../base/errors.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { GroupLog, Replica, SegmentLimits } from "../log/types.ts";
 import {
+  type CheckpointState,
   checkpointPrefixBytes,
-  type DecodedCheckpoint,
   decodeCheckpoint,
+  decodeFence,
   decodeTrim,
   type TermStart,
 } from "../wire/checkpoint.ts";
 import { decodeSettings } from "../wire/settings.ts";
-import type { StreamPart } from "./log-door.ts";
+import type { LogOwner, StreamPart } from "./log-door.ts";
 
 /** What a log says of its stream, and what leading it takes. */
 export interface FoundPast {
@@ -37,19 +38,32 @@ export interface LogPast {
   termStarts: TermStart[];
 }
 
-/** Reads the last checkpoint and the control batches after it. @throws {Error} It can't now: for want of files, perhaps. */
-export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<FoundPast> {
+/**
+ * Reads the last checkpoint and the headers after it, and tells the owner of its producers.
+ * @throws {Error} It can't now: for want of files, perhaps.
+ */
+export async function readPast(
+  log: GroupLog,
+  diskId: Uint8Array,
+  owner: Pick<LogOwner, "restoring" | "produced">,
+): Promise<FoundPast> {
   let part: StreamPart | undefined;
   try {
     const batch = await log.lastCheckpoint();
     const checkpoint = decodeStoredCheckpoint(batch);
     part = checkpoint;
+    owner.restoring(checkpoint);
     const termStarts = [...checkpoint.termStarts];
     let { settings } = checkpoint;
     let refusal: TailraceError | undefined;
-    for await (const { kind, term, index } of log.headers(batch.index + 1)) {
+    for await (const header of log.headers(batch.index + 1)) {
+      const { kind, term, index, producer } = header;
+      if (producer) owner.produced({ ...header, producer });
       switch (kind) {
         case BatchKind.records:
+          break;
+        case BatchKind.fence:
+          part = { ...part, fence: decodeFence(await payloadAt(log, index)) };
           break;
         case BatchKind.leaderChange:
           termStarts.push({ term, index });
@@ -85,13 +99,12 @@ async function payloadAt(log: GroupLog, index: number): Promise<Uint8Array> {
  * The past of a log that ends with a checkpoint.
  * @throws {TailraceError} `not_built`.
  */
-export function pastOfCheckpoint(group: number, checkpoint: DecodedCheckpoint, diskId: Uint8Array): LogPast {
+export function pastOfCheckpoint(group: number, checkpoint: CheckpointState, diskId: Uint8Array): LogPast {
   const { voters, settings } = checkpoint;
   const [self] = voters;
   if (self === undefined || voters.length > 1 || !sameBytes(self.diskId, diskId)) {
     throw notBuilt(group, "its voters are not this data folder alone");
   }
-  if (checkpoint.hasMore) throw notBuilt(group, "its checkpoint tells of producers or a fence");
   return {
     self,
     voters,
@@ -113,7 +126,7 @@ export function segmentLimitsOf({ segmentMaxBytes, segmentMaxAgeS, retentionAgeS
 }
 
 /** What a stored checkpoint says, its first 40 bytes left out. */
-export function decodeStoredCheckpoint(batch: StoredBatch): DecodedCheckpoint {
+export function decodeStoredCheckpoint(batch: StoredBatch): CheckpointState {
   return decodeCheckpoint(batch.payload.subarray(checkpointPrefixBytes));
 }
 

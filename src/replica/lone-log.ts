@@ -194,7 +194,7 @@ export class LoneLog implements LogDoor {
 
   async #readPast(): Promise<void> {
     try {
-      const { part, past } = await readPast(this.#log, this.#node.diskId);
+      const { part, past } = await readPast(this.#log, this.#node.diskId, this.#owner);
       if (part !== undefined) {
         this.#owner.restored(part);
         await this.#dropLeftovers(part.logStart);
@@ -231,11 +231,11 @@ export class LoneLog implements LogDoor {
   }
 
   #roll(past: LogPast): void {
-    this.#log.rollBy(past.limits, (index) => {
+    this.#log.rollBy(past.limits, (index, logTimeMicros) => {
       const baseIndex = this.#log.base.index;
       past.termStarts = past.termStarts.filter((start) => start.index < index && start.index >= baseIndex);
       const { voters, termStarts } = past;
-      return encodeCheckpoint({ ...this.#owner.checkpointPart(index), voters, termStarts });
+      return encodeCheckpoint({ ...this.#owner.checkpointPart(index, logTimeMicros), voters, termStarts });
     });
   }
 

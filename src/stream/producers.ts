@@ -11,6 +11,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { ProducerStamp } from "../base/batch.ts";
+import type { StoredProducer } from "../wire/checkpoint.ts";
 
 /** A batch of a producer, as its append was answered. Times are microseconds. */
 export interface ProducedBatch {
@@ -20,13 +21,6 @@ export interface ProducedBatch {
   readonly recordCount: number;
   readonly appendTimeMicros: number;
   readonly digest: Uint8Array;
-}
-
-/** What a checkpoint says of a producer: its last batch. */
-export interface ProducerState extends ProducedBatch {
-  /** 16 bytes. */
-  readonly id: Uint8Array;
-  readonly epoch: number;
 }
 
 /** Numbers of producers, and a time. */
@@ -102,7 +96,7 @@ export class Producers {
   }
 
   /** Forgets all, and takes what a checkpoint says. */
-  restore(producers: Iterable<ProducerState>): void {
+  restore(producers: Iterable<StoredProducer>): void {
     this.#known = new Map();
     this.#recent = 0;
     this.#changes = [];
@@ -138,7 +132,7 @@ export class Producers {
    * A checkpoint is placed at `index`: forgets who is to be forgotten then, and gives the rest.
    * @param logTimeMicros Append time of the batch before it.
    */
-  checkpoint(index: number, logTimeMicros: number): ProducerState[] {
+  checkpoint(index: number, logTimeMicros: number): StoredProducer[] {
     this.takeBack(index);
     this.#forget(index, logTimeMicros - this.#limits.forgetAfterMicros);
     return [...this.#known.values()].map((known) => ({ id: known.id, epoch: known.epoch, ...lastOf(known) }));

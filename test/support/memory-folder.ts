@@ -371,7 +371,7 @@ export class MemoryLog implements GroupLog {
     const term = batch.begins?.term ?? this.#term();
     const stored = this.#put(batch.kind, batch.payload, batch.recordCount, micros, term, undefined, batch.producer);
     lines.push(`batch ${this.group}.${stored.index} ${kindNames[stored.kind]}`);
-    batch.stamped?.(stored.index, micros);
+    batch.stamped?.(stored.index, micros, stored.digest);
     return { ...stored, nextOffset: stored.baseOffset + stored.recordCount };
   }
 

@@ -1,28 +1,23 @@
 /**
  * The REST face: one record in by POST, records out by GET, for curl and for what has no protobuf.
  *
- *     POST /v1/streams/NAME/records?stream_id=    the body is one record's value; 200 with an AppendResponse as JSON
+ *     POST /v1/streams/NAME/records?stream_id=&producer_id=&producer_epoch=&producer_sequence=&fence=&expected_offset=
  *     GET  /v1/streams/NAME/records?from=&end=&max_records=&max_bytes=&wait_ms=&stream_id=
  *
+ * POST takes one record's value as its body, and answers an AppendResponse as JSON. What it depends on is as in
+ * AppendRequest; a producer's id is in hexadecimal, a fence token is text.
  * `from` is an offset, `earliest` (the default), `latest`, `-N` (N records before the end) or a time of RFC 3339. GET
  * answers a ReadResponse as JSON. With `Accept: text/plain` it answers the values, a line each; with
  * `Accept: application/octet-stream` the value of one record and nothing else, or 204 if there is none.
  * @module
  */
-import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { create, toJsonString } from "@bufbuild/protobuf";
 import type { Context } from "hono";
 import { invalidField, TailraceError } from "../../base/errors.ts";
 import { cutRecords, eachRecord, recordValue } from "../../base/records.ts";
 import { RecordsWriter } from "../../base/records-writer.ts";
 import { checkStreamName } from "../../base/stream-name.ts";
-import {
-  AppendResponseSchema,
-  type PositionSchema,
-  ReadRequestSchema,
-  ReadResponseSchema,
-} from "../../wire/gen/tailrace/v1/log_pb.ts";
-import { toPosition } from "../../wire/position.ts";
+import { AppendResponseSchema, ReadRequestSchema, ReadResponseSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { appendResponse, readResponse } from "./answers.ts";
 import type { ApiApp, ApiEnv } from "./app.ts";
 import { append } from "./append.ts";
@@ -33,6 +28,7 @@ import { PlainBody, tooSlow } from "./message-body.ts";
 import { type ReadAnswer, read } from "./read.ts";
 import { readQuery } from "./requests.ts";
 import { restError } from "./rest-errors.ts";
+import { bigintOf, conditionNames, conditionsIn, idOf, numberOf, optional, queryOf, startOf } from "./rest-query.ts";
 
 const prefix = "/v1/streams/";
 const suffix = "/records";
@@ -73,13 +69,14 @@ async function served(c: Context<ApiEnv>, api: ApiContext, route: string, work: 
 
 async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
   const stream = streamOf(c);
-  const query = queryOf(c, ["stream_id"]);
+  const query = queryOf(c, ["stream_id", ...conditionNames]);
   checkContentType(c.req.header("content-type"));
   const value = await bodyOf(c, api, call);
   const writer = new RecordsWriter(value.length + 16);
   writer.add(value);
   const payload = writer.take();
-  const command = () => ({ stream, ...idOf(query), payload, field: "body" });
+  const options = { ...conditionsIn(query), field: "body" };
+  const command = () => ({ stream, ...idOf(query), payload, options });
   const receipt = await append(api, command, call);
   return json(toJsonString(AppendResponseSchema, appendResponse(receipt)), {});
 }
@@ -139,18 +136,6 @@ function rawUrl(c: Context<ApiEnv>): string {
   return url?.startsWith("/") === true ? url : c.req.url.replace(/^[a-z]+:\/\/[^/]*/, "");
 }
 
-/** The query's parameters; one that is not known is refused, since a typing error would otherwise read too much. */
-function queryOf(c: Context<ApiEnv>, known: readonly string[]): Map<string, string> {
-  const query = new Map<string, string>();
-  for (const [name, value] of new URL(c.req.url).searchParams) {
-    if (!known.includes(name)) {
-      throw invalidField(name.slice(0, 40), "it is not a parameter of this call", `Use ${known.join(", ")}`);
-    }
-    query.set(name, value);
-  }
-  return query;
-}
-
 function checkContentType(contentType: string | undefined): void {
   const type = (contentType ?? "application/octet-stream").split(";", 1)[0]?.trim().toLowerCase();
   if (type === "application/octet-stream" || type === "text/plain") return;
@@ -181,45 +166,6 @@ async function bodyOf(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<
     timer.cancel();
     api.bodyMemory.giveBack(heldBytes);
   }
-}
-
-function startOf(from: string): MessageInitShape<typeof PositionSchema> {
-  if (from === "earliest" || from === "latest") return { at: { case: from, value: true } };
-  if (/^\d+$/.test(from)) return { at: { case: "offset", value: BigInt(from) } };
-  if (/^-\d+$/.test(from)) return { at: { case: "beforeEnd", value: BigInt(from.slice(1)) } };
-  const ms = /^\d{4}-\d\d-\d\dT/.test(from) ? Date.parse(from) : Number.NaN;
-  if (Number.isNaN(ms)) {
-    const todo = "Use an offset, earliest, latest, -N for N records before the end, or a time as 2026-01-31T12:00:00Z";
-    throw invalidField("from", `${JSON.stringify(from.slice(0, 40))} is not a place in a stream`, todo);
-  }
-  return { at: { case: "appendTime", value: timestampFromMs(ms) } };
-}
-
-function bigintOf(query: Map<string, string>, name: string): bigint | undefined {
-  const text = query.get(name);
-  if (text === undefined) return undefined;
-  if (!/^\d{1,20}$/.test(text)) {
-    throw invalidField(name, `${JSON.stringify(text.slice(0, 40))} is not a whole number from 0 on`, "Use digits only");
-  }
-  return BigInt(text);
-}
-
-function numberOf(query: Map<string, string>, name: string): number | undefined {
-  const value = bigintOf(query, name);
-  if (value === undefined) return undefined;
-  if (value >= 2n ** 32n) throw invalidField(name, `${value} is too large`, "Use a number below 2^32");
-  return Number(value);
-}
-
-function idOf(query: Map<string, string>): { streamId?: number } {
-  const id = bigintOf(query, "stream_id");
-  return id === undefined ? {} : { streamId: toPosition(id, "stream_id") };
-}
-
-function optional<Name extends string>(name: Name, value: bigint | undefined): { [key in Name]?: bigint } {
-  const fields: { [key in Name]?: bigint } = {};
-  if (value !== undefined) fields[name] = value;
-  return fields;
 }
 
 function answerForm(accept: string | undefined): "json" | "lines" | "value" {

@@ -1,10 +1,8 @@
 /**
- * The log alone, no network: `bun bench/log.ts [FOLDER]`. Prints each case as a ratio to the disk's own speed, measured
- * in the same run.
+ * The log alone, no network. Prints each case as a ratio to the disk's own speed, measured in the same run.
  * @module
  */
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { BatchKind } from "../src/base/batch.ts";
 import { systemClock } from "../src/host/clock.ts";
@@ -23,6 +21,12 @@ interface Case {
   readonly payloadBytes: number;
 }
 
+interface Bench {
+  readonly data: DataFolder;
+  readonly logs: readonly GroupLog[];
+  readonly folder: string;
+}
+
 const cases: readonly Case[] = [
   { name: "1 stream, 100 B, 1 in flight", streams: 1, inFlight: 1, appends: 3_000, payloadBytes: 100 },
   { name: "1 stream, 100 B, 64 in flight", streams: 1, inFlight: 64, appends: 150_000, payloadBytes: 100 },
@@ -31,20 +35,22 @@ const cases: readonly Case[] = [
   { name: "1 stream, 256 KiB, 16 in flight", streams: 1, inFlight: 16, appends: 2_000, payloadBytes: 1 << 18 },
 ];
 
-const parent = process.argv[2] ?? os.tmpdir();
-const folder = fs.mkdtempSync(path.join(parent, "tailrace-bench-"));
-const data = await openDataFolder({
-  path: `${folder}/data`,
-  disk: nodeDisk(),
-  clock: systemClock,
-  hash: systemHash,
-  random: systemRandom,
-});
-const logs: GroupLog[] = [];
-for (let group = 1; group <= 500; group++) logs.push(await makeLog(data, group));
-for (const one of cases) await run(one);
-await data.close();
-fs.rmSync(folder, { recursive: true });
+/** Prints a line for each case. */
+export async function benchLog(parent: string): Promise<void> {
+  const folder = fs.mkdtempSync(path.join(parent, "tailrace-bench-"));
+  const data = await openDataFolder({
+    path: `${folder}/data`,
+    disk: nodeDisk(),
+    clock: systemClock,
+    hash: systemHash,
+    random: systemRandom,
+  });
+  const logs: GroupLog[] = [];
+  for (let group = 1; group <= 500; group++) logs.push(await makeLog(data, group));
+  for (const one of cases) await run(one, { data, logs, folder });
+  await data.close();
+  fs.rmSync(folder, { recursive: true });
+}
 
 async function makeLog(to: DataFolder, group: number): Promise<GroupLog> {
   const nothing = new Uint8Array(0);
@@ -55,7 +61,8 @@ async function makeLog(to: DataFolder, group: number): Promise<GroupLog> {
   return log;
 }
 
-async function run({ name, streams, inFlight, appends, payloadBytes }: Case): Promise<void> {
+async function run({ name, streams, inFlight, appends, payloadBytes }: Case, on: Bench): Promise<void> {
+  const { data, logs, folder } = on;
   const limits = await measureDisk(folder);
   const payload = new Uint8Array(payloadBytes).fill(7);
   const before = { ...data.metrics.syncs };

@@ -3,14 +3,21 @@
  * @module
  */
 import type { Command } from "commander";
+import type { RepairOptions } from "./offline/repair.ts";
 import type { VerifyOptions } from "./offline/verify.ts";
-import { type Ended, exitCodeHelp } from "./options.ts";
+import { type Ended, exitCodeHelp, serverOption } from "./options.ts";
+import type { VerifyReceiptsOptions } from "./verify-receipts.ts";
+
+interface VerifyFlags extends VerifyOptions {
+  readonly server: string;
+  readonly receipt?: string;
+}
 
 /** Adds `verify`. */
 export function addVerify(program: Command, ended: Ended): void {
   program
     .command("verify")
-    .summary("show that a stopped node's data is whole, or what is damaged")
+    .summary("show that a stopped node's data is whole, or that what was acknowledged is there")
     .description(
       [
         "Reads all of a data folder that no node has open, and changes nothing in it.",
@@ -19,14 +26,70 @@ export function addVerify(program: Command, ended: Ended): void {
           "and offsets, at the journal's frames and marks, and at index files. Tells of each damage the file, the first bad " +
           "byte, and which batches and offsets are lost. What a crash leaves is told as that; it is no damage. Ends with 0 " +
           "where all is whole, with 1 where something is damaged.",
+        "",
+        "With --receipt it asks a node that serves: it reads a stream from the first batch that is kept, recomputes the " +
+          "digests, and compares them with those that appends were answered with. Ends with 0 where all receipts are proven.",
+      ].join("\n"),
+    )
+    .argument("<what>", "the data folder; with --receipt, the name of a stream")
+    .option("--receipt <file>", "what appends were answered, a JSON object a line; - is standard input")
+    .addOption(serverOption())
+    .option("-q, --quiet", "only what is damaged or not proven")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      `
+Receipts: {"stream_id":2,"index":7,"next_offset":40,"digest":"..."}, the digest in hexadecimal or base64
+  What "append --json" prints, and what an append over HTTP is answered, will do.
+
+Examples:
+  tailrace verify /var/lib/tailrace
+  tailrace append orders today.log --json > receipt.json
+  tailrace verify orders --receipt receipt.json
+${exitCodeHelp}`,
+    )
+    .action(async (what: string, options: VerifyFlags) => {
+      const { receipt } = options;
+      if (receipt === undefined) {
+        const { verifyFolder } = await import("./offline/verify.ts");
+        ended(await verifyFolder(what, options));
+        return;
+      }
+      const { verifyReceipts } = await import("./verify-receipts.ts");
+      const asked: VerifyReceiptsOptions = { ...options, receipt };
+      ended(await verifyReceipts(what, asked));
+    });
+}
+
+/** Adds `repair`. */
+export function addRepair(program: Command, ended: Ended): void {
+  program
+    .command("repair")
+    .summary("make a damaged data folder startable again, and say what is lost")
+    .description(
+      [
+        "Says what of a stopped node's damaged data can be kept and what is lost; without a flag it changes nothing.",
+        "",
+        "With --accept-loss a damaged stream keeps what is whole before the damage, and takes appends again. All that is " +
+          "not kept is moved to aside/ in the folder, and nothing is deleted. A damaged journal is written anew from what " +
+          "is whole, and the folder becomes another disk. A repair that is killed can be run again. Copy the folder first: " +
+          "a copy that is whole is better than any repair.",
       ].join("\n"),
     )
     .argument("<folder>", "the data folder")
-    .option("-q, --quiet", "only what is damaged")
-    .option("--json", "print JSON")
-    .addHelpText("after", `\nExample:\n  tailrace verify /var/lib/tailrace\n${exitCodeHelp}`)
-    .action(async (folder: string, options: VerifyOptions) => {
-      const { verifyFolder } = await import("./offline/verify.ts");
-      ended(await verifyFolder(folder, options));
+    .option("--accept-loss", "do it")
+    .option("--new-disk-id", "make a copied folder another disk and another node, so that both can run")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tailrace repair /var/lib/tailrace
+  tailrace repair /var/lib/tailrace --accept-loss
+  cp -a /var/lib/tailrace /tmp/second && tailrace repair /tmp/second --new-disk-id
+${exitCodeHelp}`,
+    )
+    .action(async (folder: string, options: RepairOptions) => {
+      const { repairFolder } = await import("./offline/repair.ts");
+      ended(await repairFolder(folder, options));
     });
 }

@@ -13,7 +13,7 @@ export function appendRefusal(
 ): Error | undefined {
   const { counters, settings } = context;
   const { bytes } = batch;
-  if (state.damage !== undefined) return damaged(state, state.damage);
+  if (state.damage !== undefined) return damagedLog(state, "append to", state.damage);
   if (bytes > batchMaxBytes) {
     const limit = { name: "stored_batch_max_bytes", value: batchMaxBytes, actual: bytes };
     return limitPassed("Cannot append the batch", limit, "Append fewer or smaller records at once");
@@ -36,8 +36,9 @@ function frameRoom({ frameMaxBytes }: LogSettings): number {
   return beside.reduce((room, bytes) => room - bytes, frameMaxBytes - frameHeader.bytes);
 }
 
-function damaged({ group, durable }: LogState, why: string): TailraceError {
-  const what = `Cannot append to the log of stream ${group}`;
+/** The refusal of what can't be done to a damaged log: to append to it, or to move its newest batches. */
+export function damagedLog({ group, durable }: LogState, act: string, why: string): TailraceError {
+  const what = `Cannot ${act} the log of stream ${group}`;
   const todo = "Reads go on up to the damage; stop the node and run tailrace repair on its data folder";
   return new TailraceError("damaged", { what, why, todo }, { nextOffset: durable.offset });
 }

@@ -1,7 +1,7 @@
+import type { Slots } from "../base/slots.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Hash } from "../host/hash.ts";
 import type { FileHandles } from "./file-handles.ts";
-import type { FlushSlots } from "./flush-slots.ts";
 import type { FolderSyncs } from "./folder-syncs.ts";
 import type { FrameBuilder } from "./frame-writer.ts";
 import type { Journal } from "./journal.ts";
@@ -27,7 +27,8 @@ export interface LogContext extends SegmentContext {
   readonly hash: Hash;
   readonly settings: LogSettings;
   readonly handles: FileHandles;
-  readonly flushSlots: FlushSlots;
+  /** Flushes that sync at once: the runtimes have few file threads, and more would queue the journal's own sync. */
+  readonly flushSlots: Slots;
   readonly folderSyncs: FolderSyncs;
   readonly journal: Journal;
   readonly counters: LogCounters;

@@ -288,9 +288,11 @@ describe("an index file is a cache: whatever became of it, reads are right (C006
   });
 });
 
-test("strays among a stream's files are let be, orphans too (C024)", async () => {
+test("strays among a stream's files are let be, and an orphan index goes (C024)", async () => {
   const { data, batches } = await stopped();
-  const strays = ["00000000000000000099.index", "7.log", "00000000000000000000.log~", "#x#", "tmp.1234"];
+  const orphan = fileIn(data, "00000000000000000099.index");
+  fs.writeFileSync(orphan, "of no segment");
+  const strays = ["7.log", "00000000000000000000.log~", "#x#", "tmp.1234"];
   for (const stray of strays) fs.writeFileSync(fileIn(data, stray), "mine");
   fs.mkdirSync(fileIn(data, "lost+found"));
   fs.mkdirSync(path.join(data, "groups", "lost+found"));
@@ -301,6 +303,7 @@ test("strays among a stream's files are let be, orphans too (C024)", async () =>
     await findsEach(logIn(folder), batches);
     await folder.close();
   }
+  assert.ok(!fs.existsSync(orphan));
   for (const stray of [...strays, "lost+found"]) assert.ok(fs.existsSync(fileIn(data, stray)), stray);
   assert.ok(fs.existsSync(path.join(data, "groups", "lost+found")));
 });

@@ -8,6 +8,7 @@ import { assert, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
 import { DataFolderError, DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, TailraceError } from "../base/errors.ts";
+import { Slots } from "../base/slots.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, FolderLock } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
@@ -15,13 +16,12 @@ import type { Random } from "../host/random.ts";
 import { checkpointPayload } from "./batch-writer.ts";
 import type { LogContext, LogCounters } from "./context.ts";
 import { FileHandles } from "./file-handles.ts";
-import { FlushSlots } from "./flush-slots.ts";
 import { FolderSyncs } from "./folder-syncs.ts";
 import { digestBytes, frameHeader, noteMaxBytes, RecordKind } from "./format.ts";
 import { type FrameBuilder, recordBytes } from "./frame-writer.ts";
 import { Freeing } from "./freeing.ts";
 import { JournaledLog } from "./group-log.ts";
-import { logBeginning, stateBytes, writeState } from "./group-state.ts";
+import { logBeginning, type Mark, stateBytes, writeState } from "./group-state.ts";
 import { IndexMemory } from "./index-memory.ts";
 import { Journal, type JournalHost } from "./journal.ts";
 import { moveAside, removeLeftovers } from "./leftovers.ts";
@@ -49,11 +49,22 @@ export interface DataFolderOptions {
   readonly progress?: (done: number, all: number) => void;
 }
 
+/** A data folder, for who repairs what is damaged in it. */
+export interface RepairableFolder extends DataFolder {
+  /** Ends a damaged log at a place in its segments, above the base, up to which it is whole. */
+  cutDamaged(group: number, to: Mark): Promise<void>;
+}
+
 /**
  * Opens a data folder, or makes it, and recovers what is in it.
  * @throws {DataFolderError} It is locked, not one, damaged, or of a newer version: the message says which and what to do.
  */
 export async function openDataFolder(options: DataFolderOptions): Promise<DataFolder> {
+  return await openToRepair(options);
+}
+
+/** The same, with what a repair may do beside. */
+export async function openToRepair(options: DataFolderOptions): Promise<RepairableFolder> {
   const { disk, path } = options;
   await disk.makeFolder(path);
   const lock = await disk.lock(path);
@@ -71,7 +82,7 @@ export async function openDataFolder(options: DataFolderOptions): Promise<DataFo
   }
 }
 
-class OpenFolder implements DataFolder, JournalHost {
+class OpenFolder implements RepairableFolder, JournalHost {
   readonly nodeId: string;
   readonly diskId: Uint8Array;
   readonly failed: Promise<Error>;
@@ -120,7 +131,7 @@ class OpenFolder implements DataFolder, JournalHost {
       ...{ disk, clock, hash, settings, counters, failed },
       handles: new FileHandles(disk, settings.segmentHandles),
       indexes: new IndexMemory(settings.indexMemoryBytes),
-      flushSlots: new FlushSlots(2),
+      flushSlots: new Slots(2),
       folderSyncs: new FolderSyncs(disk, syncs),
       journal: this.#journal,
       groupsFolder: `${path}/groups`,
@@ -228,6 +239,10 @@ class OpenFolder implements DataFolder, JournalHost {
     await moveAside(this.#options.disk, this.#options.path, group);
   }
 
+  async cutDamaged(group: number, to: Mark): Promise<void> {
+    await present(this.#logs.get(group), `group ${group} is not there`).cutDamaged(to);
+  }
+
   async close(): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
@@ -311,6 +326,7 @@ class OpenFolder implements DataFolder, JournalHost {
     const settled = new Promise<void>((resolve, reject) => {
       this.#journal.submit({
         urgent: true,
+        repeats: true,
         contribute: (frame) => {
           if (!frame.fits(0)) return false;
           frame.add(RecordKind.gone, log.group, log.state.logNumber, 0);

@@ -3,11 +3,12 @@
  * @module
  */
 import { assert, present } from "../base/assert.ts";
+import { BatchKind } from "../base/batch.ts";
 import { getU64, viewOf } from "../base/bytes.ts";
 import { batchHeader, digestBytes } from "./format.ts";
 import type { Mark } from "./group-state.ts";
 import type { LogState } from "./log-state.ts";
-import type { IndexEntry } from "./segment-index.ts";
+import type { IndexedBatch } from "./segment-index.ts";
 
 /** Batches that go to the segment at once: the bytes of each, one after the other. */
 export interface DirectRound {
@@ -25,7 +26,7 @@ export interface Taken {
   readonly parts: readonly Uint8Array[];
   readonly round: DirectRound | undefined;
   /** Its batches, for the segment's index. */
-  readonly index: readonly IndexEntry[];
+  readonly index: readonly IndexedBatch[];
   /** The log's mark once it is written. */
   readonly mark: Mark;
 }
@@ -68,8 +69,8 @@ function describe(
   headers: readonly { view: DataView; header: Uint8Array }[],
   { segment, position, endPosition }: { segment: number; position: number; endPosition: number },
   log: LogState,
-): { index: IndexEntry[]; mark: Mark } {
-  const index: IndexEntry[] = [];
+): { index: IndexedBatch[]; mark: Mark } {
+  const index: IndexedBatch[] = [];
   let at = position;
   let expected = startIndex;
   for (const { view } of headers) {
@@ -81,6 +82,7 @@ function describe(
       index: here,
       appendTimeMicros: getU64(view, batchHeader.appendTimeAt),
       position: at,
+      isControl: view.getUint8(batchHeader.kindAt) !== BatchKind.records,
     });
     at += batchHeader.bytes + view.getUint32(batchHeader.payloadBytesAt, true);
   }

@@ -169,11 +169,14 @@ export const indexFile = {
   crcAt: 0,
   magicAt: 4,
   versionAt: 8,
+  controlsAt: 12,
   groupAt: 16,
   segmentAt: 24,
   countAt: 32,
   /** "TRIX". */
   magic: 0x58495254,
+  /** Version 1 did not tell of control batches; a file of it is made anew. */
+  version: 2,
   entryBytes: 32,
   entryOffsetAt: 0,
   entryIndexAt: 8,
@@ -181,6 +184,8 @@ export const indexFile = {
   entryPositionAt: 24,
   /** At most one entry for so many bytes of store. */
   interval: 4096,
+  /** Behind the entries, the index of each control batch. */
+  controlBytes: 8,
 } as const;
 
 /** The `id` file. */

@@ -6,9 +6,11 @@
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
 import { DiskError } from "../base/disk-errors.ts";
 import type { TailraceError } from "../base/errors.ts";
+import { damagedLog } from "./admission.ts";
 import { CommitIndex } from "./commit-index.ts";
 import type { LogContext } from "./context.ts";
-import { cutLog, dropLogBefore, installLog } from "./log-changes.ts";
+import type { Mark } from "./group-state.ts";
+import { cutDamagedLog, cutLog, dropLogBefore, installLog } from "./log-changes.ts";
 import { savePromised } from "./log-promises.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
@@ -159,8 +161,22 @@ export class JournaledLog implements GroupLog {
     }
   }
 
+  async *controlBatches(index: number): AsyncGenerator<StoredBatch> {
+    for (const control of await this.#reading(() => this.#reader.controls(index))) {
+      const request = { from: { index: control }, belowIndex: control + 1, maxBytes: 1 };
+      const [batch] = await this.read(request);
+      // Cut off meanwhile, or below the base.
+      if (batch?.index === control) yield batch;
+    }
+  }
+
   cut(index: number): Promise<void> {
     return this.#change(() => cutLog(this.#parts, index));
+  }
+
+  /** Ends it where what is whole of it ends: `to` is a place in its segments, above the base. */
+  cutDamaged(to: Mark): Promise<void> {
+    return this.#change(() => cutDamagedLog(this.#parts, to));
   }
 
   async segmentBelow(offset: number): Promise<number> {
@@ -263,7 +279,11 @@ export class JournaledLog implements GroupLog {
 
   /** A segment must begin there: what is before it is flushed first. */
   async #dropBefore(checkpointIndex: number): Promise<void> {
-    if (checkpointIndex >= this.state.tail.startIndex) await this.emptyTail();
+    const { tail, damage } = this.state;
+    if (checkpointIndex >= tail.startIndex) {
+      if (damage !== undefined) throw damagedLog(this.state, "trim", damage);
+      await this.emptyTail();
+    }
     await this.#change(async () => {
       const refusal = this.#context.refusal(true);
       if (refusal) throw refusal;

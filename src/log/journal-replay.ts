@@ -3,7 +3,7 @@
  * @module
  */
 import { present } from "../base/assert.ts";
-import { type BatchHeader, BatchKind } from "../base/batch.ts";
+import type { BatchHeader } from "../base/batch.ts";
 import { viewOf } from "../base/bytes.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchBytes, digestInFrameFollows, newerVersion, readHeaderInFrame } from "./batch-reader.ts";
@@ -202,7 +202,7 @@ function push(group: ReplayedGroup, batch: BatchHeader, ringPosition: number): v
     bytes: batchBytes(batch),
     baseOffset: batch.baseOffset,
     appendTimeMicros: batch.appendTimeMicros,
-    checkpoint: batch.kind === BatchKind.checkpoint,
+    kind: batch.kind,
   });
   group.end = {
     index: batch.index + 1,

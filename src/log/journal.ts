@@ -20,6 +20,8 @@ import { Ring, type RingContext, type RingFile, type RingState } from "./ring.ts
 export interface Contributor {
   /** Whether it may use the room held back for what frees room: deletions, control batches. */
   readonly urgent?: boolean;
+  /** Whether it adds the same again, if the frame that it was added to was not written. Others are refused then. */
+  readonly repeats?: boolean;
   /** Adds what it has, as far as it fits; true: nothing is left. Called again with the next frame otherwise. */
   contribute(frame: FrameBuilder): boolean;
   /** What it added last is durable. */
@@ -236,10 +238,21 @@ export class Journal {
         if (!(error instanceof NoRoomError)) throw error;
         this.#marksDue = false;
         this.#context.host.marks.refused();
-        if (await this.#writeUrgent(before)) continue;
-        this.#refuse(before, error);
+        const again = this.#refuseSome(before, error);
+        if (!(await this.#writeUrgent(again))) this.#refuse(again, error);
       }
     }
+  }
+
+  /** After a frame that was not written: refuses those whose share of it is lost. The others are ready again. */
+  #refuseSome(contributors: readonly Contributor[], error: NoRoomError): Contributor[] {
+    this.#refuse(
+      contributors.filter(({ repeats }) => !repeats),
+      error,
+    );
+    const again = contributors.filter(({ repeats }) => repeats);
+    for (const contributor of again) this.#ready.add(contributor);
+    return again;
   }
 
   #refuse(contributors: readonly Contributor[], error: NoRoomError): void {
@@ -288,7 +301,7 @@ export class Journal {
     } catch (error) {
       if (!(error instanceof NoRoomError)) throw error;
       this.#context.host.marks.refused();
-      for (const contributor of contributors) this.#ready.add(contributor);
+      this.#refuseSome(contributors, error);
       return false;
     }
     for (const contributor of contributors) contributor.written();

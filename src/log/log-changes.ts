@@ -5,7 +5,8 @@
  */
 import { assert, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
-import { NoRoomError } from "../base/disk-errors.ts";
+import { DiskError, NoRoomError } from "../base/disk-errors.ts";
+import type { Disk } from "../host/disk.ts";
 import { readBatch } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
 import { baseBody, logBody, markBody, RecordKind, recordHeader, segmentName } from "./format.ts";
@@ -69,11 +70,45 @@ export async function cutLog(log: ChangedLog, index: number): Promise<void> {
   }
 }
 
+/**
+ * Ends a damaged log where what is whole of it from the base on ends in its segments, whatever was committed: the loss was
+ * accepted by who owns the data.
+ */
+export async function cutDamagedLog({ state, segments, context }: Omit<ChangedLog, "reader">, to: Mark): Promise<void> {
+  const { end } = to;
+  assert(
+    end.index > state.base.index,
+    `group ${state.group} is cut to ${end.index}, and begins at ${state.base.index}`,
+  );
+  const mark: Mark = { ...to, commitIndex: Math.min(end.index, state.committed) };
+  await writeRecord(context, state.group, {
+    fits: (frame) => frame.fits(markBody.bytes),
+    add: (frame) => {
+      const at = frame.add(RecordKind.cut, state.group, state.logNumber, markBody.bytes, recordHeader.cutsSegments);
+      writeMark(frame.bytes, at, mark);
+    },
+    written: () => {
+      state.durable = end;
+      state.stamped = end;
+      state.tail = new Tail(end.index);
+      state.flushed = mark;
+      state.openCut = mark;
+      state.committed = mark.commitIndex;
+      if (state.commit.index > end.index) state.commit = { index: end.index, offset: end.offset };
+      state.damage = undefined;
+      context.dropMark(state.group);
+    },
+  });
+  await segments.cutTo(mark);
+  await finishCut({ state, segments, context });
+}
+
 /** Lets the files follow a cut that the journal has, and tells it so. @throws {NoRoomError} */
 export async function finishCut({ state, segments, context }: Omit<ChangedLog, "reader">): Promise<void> {
   const place = state.openCut;
   if (!place) return;
-  await cutFiles(context.disk, segments.folder, place);
+  const isThere = await cutFiles(context.disk, segments.folder, place);
+  if (!isThere) throw new DiskError(`${segments.folder} has no file that begins at ${place.segment}, where a cut ends`);
   context.counters.syncs.other += 1;
   context.counters.syncs.folder += 1;
   await writeRecord(context, state.group, {
@@ -89,10 +124,12 @@ export async function finishCut({ state, segments, context }: Omit<ChangedLog, "
 
 /** Moves the base to a committed checkpoint with which a segment begins, then drops the files below it. */
 export async function dropLogBefore(log: ChangedLog, checkpointIndex: number): Promise<void> {
-  const { state, segments, context } = log;
+  const { state, segments, reader, context } = log;
   assert(checkpointIndex < state.committed, `the checkpoint at ${checkpointIndex} is not committed`);
   if (checkpointIndex <= state.base.index) return;
   const segment = segments.beginningAt(checkpointIndex);
+  // What damage took is told from a place where none ever began.
+  if (!segment) await reader.read({ from: { index: checkpointIndex }, belowIndex: checkpointIndex + 1, maxBytes: 1 });
   assert(segment !== undefined, `no segment of group ${state.group} begins at ${checkpointIndex}`);
   const base = { index: checkpointIndex, offset: (await segment.first()).baseOffset };
   await writeRecord(context, state.group, {
@@ -119,12 +156,7 @@ export async function installLog(log: ChangedLog, checkpoint: Uint8Array): Promi
   // One that was begun and not finished may have left its file.
   await disk.remove(folder);
   await disk.makeFolder(folder);
-  const path = `${folder}/${segmentName(batch.index)}`;
-  const file = present(await disk.open(path, { create: true }), `${path} could not be made`);
-  await file.write([checkpoint], 0);
-  await file.truncate(checkpoint.length);
-  await file.sync();
-  await file.close();
+  await writeFile(disk, `${folder}/${segmentName(batch.index)}`, checkpoint);
   counters.syncs.other += 1;
   await folderSyncs.sync(folder);
   await folderSyncs.sync(`${groupsFolder}/${state.group}`);
@@ -162,6 +194,18 @@ export async function installLog(log: ChangedLog, checkpoint: Uint8Array): Promi
   });
   await context.handles.closeBelow(oldFolder);
   await disk.remove(oldFolder);
+}
+
+/** Makes a file that holds this, and syncs it. @throws {NoRoomError} */
+async function writeFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  const file = present(await disk.open(path, { create: true }), `${path} could not be made`);
+  try {
+    await file.write([bytes], 0);
+    await file.truncate(bytes.length);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Where the log ends before `index`. */

@@ -106,6 +106,16 @@ export class LogReader {
     }
   }
 
+  /** Indexes of the durable control batches from `index` on. */
+  async controls(index: number): Promise<number[]> {
+    const { tail, durable, base } = this.#log;
+    // The tail first: what moves to a segment meanwhile is met twice, and nothing is missed.
+    const inTail = tail.controls.filter((control) => control >= index);
+    const inSegments = index < tail.startIndex ? await this.#segments.controls(Math.max(index, base.index)) : [];
+    const found = new Set([...inSegments, ...inTail].filter((control) => control < durable.index));
+    return [...found].sort((a, b) => a - b);
+  }
+
   /** `undefined`: they moved to a segment meanwhile. */
   async #tailHeaders(index: number): Promise<BatchHeader[] | undefined> {
     const { tail, group } = this.#log;
@@ -133,6 +143,9 @@ export class LogReader {
   async #inOrder(wanted: Wanted, limit: { belowIndex: number; maxBytes: number }): Promise<StoredBatch[]> {
     const batches = await this.#step(wanted, limit);
     if (batches.length > 0) this.#checkOrder(wanted, batches);
+    else if (wanted.key === "index" && wanted.value >= this.#log.base.index && wanted.value < limit.belowIndex) {
+      throw this.#missing(`batch ${wanted.value}`);
+    }
     return batches;
   }
 

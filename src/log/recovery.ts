@@ -74,10 +74,12 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
   const flushed = state.mark.end.index > state.base.index;
   if (clean || !(hasFolder || state.placed || flushed)) {
     const of = { folder, mark: state.mark, baseIndex: state.base.index };
-    const { segments, damage } = flushed ? await listSegments(disk, of) : { segments: [], damage: undefined };
+    if (hasFolder) await removeOtherLogs(disk, `${input.groupsFolder}/${group}`, logNumber);
+    const { segments, damage, syncs } = flushed ? await listSegments(disk, of) : noSegments;
     const log = finish(logStateOf(group, logNumber, known, tail), replayed);
     log.damage ??= damage;
-    return { found: { state: log, segments, moved: false, dropped: strayed(log, replayed) }, ...noWork };
+    const found = { state: log, segments, moved: false, dropped: strayed(log, replayed) };
+    return { found, keptBytes: 0, cutBytes: 0, syncs };
   }
   const journaled = async (index: number) => {
     if (index < tail.startIndex || index >= tail.endIndex) return undefined;
@@ -85,7 +87,8 @@ async function recoverLog(input: RecoveryInput, group: number, replayed: Replaye
     return header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes);
   };
   await removeOtherLogs(disk, `${input.groupsFolder}/${group}`, logNumber);
-  // Its files may be as they were before the cut, or partly so: what a redone cut finds done stays as it is.
+  // Its files may be as they were before the cut, or partly so: what a redone cut finds done stays as it is. That a file
+  // is missing is seen below.
   if (state.openCut) await cutFiles(disk, folder, state.openCut);
   const { mark, base } = state;
   const recovered = await recoverSegments(disk, hash, { group, folder, mark, baseIndex: base.index, journaled });
@@ -123,7 +126,7 @@ function strayed(log: LogState, { strays }: ReplayedGroup): number {
   return strays.filter((index) => index >= log.durable.index).length;
 }
 
-const noWork = { keptBytes: 0, cutBytes: 0, syncs: 0 };
+const noSegments = { segments: [], damage: undefined, syncs: 0 };
 
 /** Sets where the log ends: its tail's end, or its segments'. */
 function finish(log: LogState, replayed: ReplayedGroup): LogState {

@@ -122,6 +122,11 @@ describe("damage is told from a torn end, with file, position and frame", () => 
       says: /\/journal\/0, from byte 0: what stands there is bad, and frame 4 at 4096 is whole/,
     },
     {
+      name: "the first frame of the oldest file above `freed` bad",
+      files: [frames(5, 6), [torn(3), frame(4)]],
+      says: /\/journal\/1, from byte 0: what stands there is bad, and frame 4 at 4096 is whole/,
+    },
+    {
       name: "frames that were not freed overwritten",
       files: [frames(8, 9, 3), [frame(1)]],
       says: /\/journal\/0, from byte 0: the frames 4 to 7 are missing/,

@@ -84,13 +84,21 @@ export async function surveyRing(place: RingPlace): Promise<SurveyedRing> {
     return { runs, live: [], newest, damages: [{ path: place.folder, position: 0, why: "it holds no whole frame" }] };
   }
   const live = whole.filter(({ last }) => last > newest.freed);
-  const damages = [...missingFiles(place, runs, newest), ...gapsIn(live, newest.freed)];
+  const damages = [...missingFiles(place, runs, newest), ...gapsIn(live)];
   for (const run of runs) {
     const position = run.last > 0 ? endOf(run) : 0;
-    const beyond = await reader(place, run.file).wholeFrameBeyond(position, newest.last);
+    // A file that seems to be free holds nothing that is not freed, unless what it begins with is bad.
+    const above = live.includes(run) ? newest.last : newest.freed;
+    const beyond = await reader(place, run.file).wholeFrameBeyond(position, above);
     if (!beyond) continue;
     const why = `what stands there is bad, and frame ${beyond.number} at ${beyond.position} is whole`;
     damages.push({ path: run.path, position, why });
+  }
+  // Where nothing of them is left either, the file that had them can't be told.
+  const [oldest] = live;
+  if (damages.length === 0 && oldest && oldest.first > newest.freed + 1) {
+    const why = `the frames ${newest.freed + 1} to ${oldest.first - 1} are missing`;
+    damages.push({ path: oldest.path, position: 0, why });
   }
   return { runs, live, newest, damages };
 }
@@ -101,14 +109,9 @@ function missingFiles(place: RingPlace, runs: readonly Run[], newest: Run): Ring
   return [{ path: place.folder, position: 0, why }];
 }
 
-/** Frames above `freed` that are in no run. */
-function gapsIn(live: readonly Run[], freed: number): RingDamage[] {
-  const [oldest] = live;
+/** Frames between two runs that are in none. */
+function gapsIn(live: readonly Run[]): RingDamage[] {
   const damages: RingDamage[] = [];
-  if (oldest && oldest.first > freed + 1) {
-    const why = `the frames ${freed + 1} to ${oldest.first - 1} are missing`;
-    damages.push({ path: oldest.path, position: 0, why });
-  }
   live.forEach((run, i) => {
     const next = live[i + 1];
     if (!next || next.first === run.last + 1) return;

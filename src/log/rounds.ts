@@ -158,7 +158,7 @@ export class Rounds implements Contributor, FlushSource {
     for (const { appended, batch, bytes, ringPosition } of written) {
       assert(appended !== undefined, "a batch was written without a stamp");
       const { baseOffset, appendTimeMicros } = appended;
-      tail.push({ ringPosition, bytes, baseOffset, appendTimeMicros, checkpoint: batch.kind === BatchKind.checkpoint });
+      tail.push({ ringPosition, bytes, baseOffset, appendTimeMicros, kind: batch.kind });
       if (batch.begins) this.#state.vote = batch.begins;
       if (batch.note) setNote(this.#state, this.#context, batch.note);
     }

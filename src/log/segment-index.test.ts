@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { systemHash } from "../host/hash.ts";
-import { type IndexEntry, type IndexKey, SegmentIndex } from "./segment-index.ts";
+import { type IndexedBatch, type IndexKey, SegmentIndex } from "./segment-index.ts";
 
 const of = { group: 4, segment: 100, storeBytes: 1 << 30 };
 
@@ -13,27 +13,44 @@ const batches = fc
       records: fc.nat({ max: 3 }),
       laterMicros: fc.nat({ max: 2 }),
       bytes: fc.integer({ min: 128, max: 6000 }),
+      isControl: fc.boolean(),
     }),
     { minLength: 1, maxLength: 100 },
   )
   .map((drawn) => {
     let [baseOffset, appendTimeMicros, position] = [2 ** 40, 1000, 0];
-    return drawn.map(({ records, laterMicros, bytes }, i): IndexEntry => {
+    return drawn.map(({ records, laterMicros, bytes, isControl }, i): IndexedBatch => {
       appendTimeMicros += laterMicros;
-      const entry = { baseOffset, index: 100 + i, appendTimeMicros, position };
+      const entry = { baseOffset, index: 100 + i, appendTimeMicros, position, isControl };
       baseOffset += records;
       position += bytes;
       return entry;
     });
   });
 
-function indexOf(entries: readonly IndexEntry[]): SegmentIndex {
+function indexOf(entries: readonly IndexedBatch[]): SegmentIndex {
   const index = new SegmentIndex();
   for (const entry of entries) index.add(entry);
   return index;
 }
 
+function withoutKind({ isControl: _, ...entry }: IndexedBatch): Omit<IndexedBatch, "isControl"> {
+  return entry;
+}
+
 describe("a segment's index", () => {
+  test("tells of all control batches, wherever they stand", () => {
+    fc.assert(
+      fc.property(batches, (all) => {
+        const index = indexOf(all);
+        assert.deepEqual(
+          index.controls,
+          all.flatMap((batch) => (batch.isControl ? [batch.index] : [])),
+        );
+      }),
+    );
+  });
+
   test("keeps a batch for each 4 KiB, and the first one", () => {
     fc.assert(
       fc.property(batches, (all) => {
@@ -45,7 +62,8 @@ describe("a segment's index", () => {
         });
         const index = indexOf(all);
         assert.equal(index.count, kept.length);
-        assert.deepEqual(index.last(), kept.at(-1));
+        const last = kept.at(-1);
+        assert.deepEqual(index.last(), last && withoutKind(last));
       }),
     );
   });
@@ -74,10 +92,18 @@ describe("a segment's index", () => {
         const file = index.toFile(of.group, of.segment, systemHash);
         const read = SegmentIndex.fromFile(file, of, systemHash);
         assert.ok(read);
+        const lastIndex = read.last()?.index ?? 0;
+        assert.deepEqual(
+          read.controls,
+          index.controls.filter((control) => control < lastIndex),
+        );
+        assert.ok(read.isPartOf(index));
+        // What stands from the last entry on is read again.
+        for (const batch of all.filter((noted) => noted.index >= lastIndex)) read.add(batch);
         assert.deepEqual(read.toFile(of.group, of.segment, systemHash), file);
         const more = { baseOffset: 2 ** 50, index: 9999, appendTimeMicros: 2 ** 50, position: 2 ** 29 };
-        read.add(more);
-        assert.deepEqual(read.last(), more);
+        read.add({ ...more, isControl: true });
+        assert.deepEqual([read.last(), read.controls.at(-1)], [more, more.index]);
       }),
     );
   });
@@ -92,8 +118,8 @@ describe("a segment's index", () => {
 
 describe("an index file that is not whole is not believed", () => {
   const file = indexOf([
-    { baseOffset: 0, index: 100, appendTimeMicros: 5, position: 0 },
-    { baseOffset: 9, index: 103, appendTimeMicros: 6, position: 4200 },
+    { baseOffset: 0, index: 100, appendTimeMicros: 5, position: 0, isControl: true },
+    { baseOffset: 9, index: 103, appendTimeMicros: 6, position: 4200, isControl: false },
   ]).toFile(of.group, of.segment, systemHash);
 
   test("cut at any byte", () => {

@@ -41,20 +41,26 @@ export interface RecoveredSegments {
   readonly damage: string | undefined;
 }
 
-/** The segments of a log that was stopped cleanly: nothing beyond the mark is read. */
+/**
+ * The segments of a log that was stopped cleanly: nothing beyond the mark is read. Files that were removed before may be
+ * back after a power cut: they go again.
+ */
 export async function listSegments(
   disk: Disk,
   of: { folder: string; mark: Mark; baseIndex: number },
-): Promise<Pick<RecoveredSegments, "segments" | "damage">> {
+): Promise<Pick<RecoveredSegments, "segments" | "damage" | "syncs">> {
   const { mark, folder, baseIndex } = of;
-  const all = segmentIndexes((await disk.list(folder)) ?? []);
+  const names = (await disk.list(folder)) ?? [];
+  const all = segmentIndexes(names);
   const sealed = all.filter((firstIndex) => firstIndex >= baseIndex && firstIndex < mark.segment);
   const segments: { firstIndex: number; sizeBytes: number }[] = [];
   for (const firstIndex of sealed) segments.push({ firstIndex, sizeBytes: await sizeOf(disk, folder, firstIndex) });
   segments.push({ firstIndex: mark.segment, sizeBytes: mark.position });
   const path = `${folder}/${segmentName(mark.segment)}`;
   const sizeBytes = all.includes(mark.segment) ? await sizeOf(disk, folder, mark.segment) : undefined;
-  return { segments, damage: missingFirst(folder, segments, baseIndex) ?? belowMark(path, sizeBytes, mark.position) };
+  const damage = missingFirst(folder, segments, baseIndex) ?? belowMark(path, sizeBytes, mark.position);
+  const syncs = damage === undefined ? await removeLeftovers(disk, folder, names, segments) : 0;
+  return { segments, damage, syncs };
 }
 
 /** What is wrong where a log's files do not begin at its base. */

@@ -6,7 +6,7 @@
  * Elsewhere: which segment holds an offset (`segments.ts`), what is written when (`flush.ts`).
  * @module
  */
-import type { BatchHeader, StoredBatch } from "../base/batch.ts";
+import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { Disk, DiskFile } from "../host/disk.ts";
@@ -14,7 +14,7 @@ import type { Hash } from "../host/hash.ts";
 import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
 import type { FileHandles } from "./file-handles.ts";
 import { batchHeader, indexFile, indexName, segmentName } from "./format.ts";
-import { type IndexEntry, type IndexKey, SegmentIndex } from "./segment-index.ts";
+import { type IndexedBatch, type IndexKey, SegmentIndex } from "./segment-index.ts";
 
 /** What a segment needs of its surroundings. */
 export interface SegmentContext {
@@ -32,6 +32,8 @@ export interface SegmentEnd {
 }
 
 const scanBytes = 1 << 20;
+/** How often an index is made that falls short, before that is called damage. */
+const loadsMax = 3;
 
 /** One segment of a log. */
 export class Segment {
@@ -45,6 +47,8 @@ export class Segment {
   #loading: Promise<SegmentIndex> | undefined;
   #first: BatchHeader | undefined;
   #indexChanged = false;
+  /** So many bytes are known to its index: fewer than there are where one is damaged. */
+  #indexedBytes = 0;
   /** Told from sealed ones, whose indexes may leave memory. */
   active = true;
 
@@ -74,11 +78,13 @@ export class Segment {
   }
 
   /** These batches were written behind what is there, and synced. */
-  grow(batches: Iterable<IndexEntry>, sizeBytes: number): void {
+  grow(batches: Iterable<IndexedBatch>, sizeBytes: number): void {
+    const isIndexed = this.#indexedBytes === this.#sizeBytes;
     this.#sizeBytes = sizeBytes;
     if (!this.#index) return;
     this.#indexChanged = true;
     for (const batch of batches) this.#index.add(batch);
+    if (isIndexed) this.#indexedBytes = sizeBytes;
   }
 
   /** Header of its first batch, a checkpoint. */
@@ -156,6 +162,17 @@ export class Segment {
       nextIndex = header.index + 1;
     }
     return { position, nextIndex };
+  }
+
+  /** Indexes of its control batches. @throws {TailraceError} `damaged`: there may be others. */
+  async controls(): Promise<readonly number[]> {
+    for (let time = 1; ; time++) {
+      const { controls } = await this.index();
+      if (this.#indexedBytes >= this.#sizeBytes) return controls;
+      // It may have grown just when the index was made: then it is made again.
+      if (time === loadsMax) this.#damaged(this.#indexedBytes);
+      this.forgetIndex();
+    }
   }
 
   /** Headers of some batches from `index` on, of those below `belowIndex`; payloads are not looked at. */
@@ -292,8 +309,10 @@ export class Segment {
           }
           if (!fits || !header) return;
           const { baseOffset, appendTimeMicros } = header;
-          index.add({ baseOffset, index: header.index, appendTimeMicros, position: here });
+          const isControl = header.kind !== BatchKind.records;
+          index.add({ baseOffset, index: header.index, appendTimeMicros, position: here, isControl });
           at += batchBytes(header);
+          this.#indexedBytes = position + at;
         }
         if (at === 0) return;
         position += at;

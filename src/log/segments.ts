@@ -137,6 +137,15 @@ export class Segments {
     return (await segment?.headers(index, belowIndex)) ?? [];
   }
 
+  /** Indexes of the control batches from `index` on. */
+  async controls(index: number): Promise<number[]> {
+    const segments = this.#segments;
+    const holder = segments.findLastIndex(({ firstIndex }) => firstIndex <= index);
+    const found: number[] = [];
+    for (const segment of segments.slice(Math.max(holder, 0))) found.push(...(await segment.controls()));
+    return found.filter((control) => control >= index);
+  }
+
   /** First index of the last segment that begins at `offset` or below it; `undefined`: none has batches yet. */
   async lastBelow(offset: number): Promise<number | undefined> {
     const segments = this.#segments;

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { BatchKind } from "../base/batch.ts";
 import { Tail } from "./tail.ts";
 
 /** The tail as a plain list. */
 class NaiveTail {
   startIndex: number;
-  entries: { ringPosition: number; bytes: number; baseOffset: number; micros: number; checkpoint: boolean }[] = [];
+  entries: { ringPosition: number; bytes: number; baseOffset: number; micros: number; kind: BatchKind }[] = [];
 
   constructor(startIndex: number) {
     this.startIndex = startIndex;
@@ -34,7 +35,7 @@ function pushes() {
     bytes: fc.integer({ min: 128, max: 8 << 20 }),
     records: fc.oneof(fc.nat({ max: 10_000 }), fc.constant(3_000_000_000)),
     laterMicros: fc.oneof(fc.nat({ max: 5000 }), fc.constant(2 ** 42)),
-    checkpoint: fc.boolean(),
+    batchKind: fc.constantFrom(BatchKind.records, BatchKind.records, BatchKind.trim, BatchKind.checkpoint),
   });
 }
 
@@ -51,9 +52,9 @@ test("a tail agrees with a plain list", () => {
             // More offsets than 32 bits count do not fit in a ring.
             if (offset - (naive.entries[0]?.baseOffset ?? offset) > 0xffff_ffff) break;
             micros += change.laterMicros;
-            const { ringPosition, bytes, checkpoint } = change;
-            tail.push({ ringPosition, bytes, baseOffset: offset, appendTimeMicros: micros, checkpoint });
-            naive.entries.push({ ringPosition, bytes, baseOffset: offset, micros, checkpoint });
+            const { ringPosition, bytes, batchKind: kind } = change;
+            tail.push({ ringPosition, bytes, baseOffset: offset, appendTimeMicros: micros, kind });
+            naive.entries.push({ ringPosition, bytes, baseOffset: offset, micros, kind });
             offset += change.records;
             break;
           }
@@ -91,14 +92,17 @@ function agrees(tail: Tail, naive: NaiveTail): void {
     tail.bytes,
     entries.reduce((sum, { bytes }) => sum + bytes, 0),
   );
-  entries.forEach(({ ringPosition, bytes, baseOffset, checkpoint }, i) => {
+  const controls = entries.flatMap(({ kind }, i) => (kind === BatchKind.records ? [] : [startIndex + i]));
+  assert.deepEqual(tail.controls, controls);
+  entries.forEach(({ ringPosition, bytes, baseOffset, kind }, i) => {
+    const checkpoint = kind === BatchKind.checkpoint;
     assert.deepEqual(tail.entry(startIndex + i), { ringPosition, bytes, baseOffset });
     assert.equal(tail.isCheckpoint(startIndex + i), checkpoint);
   });
-  const last = entries.findLastIndex(({ checkpoint }) => checkpoint);
+  const last = entries.findLastIndex(({ kind }) => kind === BatchKind.checkpoint);
   assert.equal(tail.lastCheckpoint, last < 0 ? undefined : startIndex + last);
   for (const i of [0, 1, entries.length >> 1]) {
-    const next = entries.findIndex(({ checkpoint }, at) => checkpoint && at >= i);
+    const next = entries.findIndex((entry, at) => entry.kind === BatchKind.checkpoint && at >= i);
     assert.equal(tail.checkpointFrom(startIndex + i), next < 0 ? undefined : startIndex + next);
   }
   const middle = entries[entries.length >> 1];

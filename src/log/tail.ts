@@ -5,6 +5,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { BatchKind } from "../base/batch.ts";
 
 const fields = 4;
 const saturated = 0xffff_ffff;
@@ -28,6 +29,8 @@ export class Tail {
   #originMs = 0;
   /** Indexes of checkpoints among the entries, ascending: flushes end before each. */
   #checkpoints: number[] = [];
+  /** Indexes of control batches, checkpoints among them, ascending. */
+  #controls: number[] = [];
 
   constructor(startIndex: number) {
     this.#startIndex = startIndex;
@@ -56,7 +59,7 @@ export class Tail {
     bytes: number;
     baseOffset: number;
     appendTimeMicros: number;
-    checkpoint: boolean;
+    kind: BatchKind;
   }): void {
     if (this.#count === 0) {
       this.#originOffset = batch.baseOffset;
@@ -71,7 +74,8 @@ export class Tail {
     this.#entries[at + 1] = batch.bytes;
     this.#entries[at + 2] = baseOffset - this.#originOffset;
     this.#entries[at + 3] = Math.min(Math.floor(appendTimeMicros / 1000) - this.#originMs, saturated);
-    if (batch.checkpoint) this.#checkpoints.push(this.endIndex);
+    if (batch.kind === BatchKind.checkpoint) this.#checkpoints.push(this.endIndex);
+    if (batch.kind !== BatchKind.records) this.#controls.push(this.endIndex);
     this.#count += 1;
     this.#bytes += batch.bytes;
   }
@@ -116,6 +120,11 @@ export class Tail {
     return this.#checkpoints;
   }
 
+  /** Indexes of all control batches, ascending. */
+  get controls(): readonly number[] {
+    return this.#controls;
+  }
+
   /** Bytes of the batches from one index on and below another. */
   bytesBetween(from: number, below: number): number {
     if (from === this.#startIndex && below === this.endIndex) return this.#bytes;
@@ -137,6 +146,7 @@ export class Tail {
     this.#count -= count;
     this.#startIndex = index;
     this.#checkpoints = this.#checkpoints.filter((checkpoint) => checkpoint >= index);
+    this.#controls = this.#controls.filter((control) => control >= index);
     if (this.#count === 0) {
       this.#first = 0;
       if (this.#entries.length > 64 * fields) this.#entries = new Uint32Array(0);
@@ -149,6 +159,7 @@ export class Tail {
     for (let i = index; i < this.endIndex; i++) this.#bytes -= this.entry(i).bytes;
     this.#count = Math.min(this.#count, index - this.#startIndex);
     this.#checkpoints = this.#checkpoints.filter((checkpoint) => checkpoint < index);
+    this.#controls = this.#controls.filter((control) => control < index);
   }
 
   #at(index: number): number {

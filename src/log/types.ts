@@ -172,6 +172,11 @@ export interface GroupLog {
   lastCheckpoint(): Promise<StoredBatch>;
   /** Headers of the durable batches from `index` on, in order. */
   headers(index: number): AsyncIterable<BatchHeader>;
+  /**
+   * The durable control batches from `index` on, in order. Where they are is known from indexes, so that records cost
+   * nothing, however many there are. @throws {TailraceError} `damaged`.
+   */
+  controlBatches(index: number): AsyncIterable<StoredBatch>;
 }
 
 /** What a group is made from. */

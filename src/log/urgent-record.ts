@@ -21,6 +21,7 @@ export async function writeRecord(context: LogContext, group: number, record: Ur
   const settled = new Promise<void>((resolve, reject) => {
     journal.submit({
       urgent: true,
+      repeats: true,
       contribute: (frame) => {
         // A mark that waits is of the log as it is before: behind the record it would be taken for what comes after.
         if (!context.writeMark(group, frame) || !record.fits(frame)) return false;

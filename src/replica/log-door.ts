@@ -91,8 +91,8 @@ export const emptyPart = { logStart: 0, fence: new Uint8Array(0), producers: [] 
 export interface LogOwner {
   /** Told, for a log that was there at the start, what it says of the stream: before `ready`, and before any append. */
   restored(part: StreamPart): void;
-  /** Told before that, what the last checkpoint says: `produced` follows. */
-  restoring(checkpoint: StreamPart): void;
+  /** Told before the first append what the last checkpoint says: `produced` follows. */
+  restoring(checkpoint: Pick<StreamPart, "producers">): void;
   /** Told of each batch behind that checkpoint which names its producer, in order. */
   produced(batch: BatchHeader & { readonly producer: ProducerStamp }): void;
   /**

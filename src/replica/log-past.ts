@@ -2,7 +2,6 @@
  * What a replica must know of a log's past before it appends to it, since its next checkpoint has to tell of it.
  * @module
  */
-import { present } from "../base/assert.ts";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { sameBytes } from "../base/bytes.ts";
 import { TailraceError } from "../base/errors.ts";
@@ -14,6 +13,7 @@ import {
   decodeCheckpoint,
   decodeFence,
   decodeTrim,
+  decodeVoters,
   type TermStart,
 } from "../wire/checkpoint.ts";
 import { decodeSettings } from "../wire/settings.ts";
@@ -38,50 +38,41 @@ export interface LogPast {
   termStarts: TermStart[];
 }
 
-/**
- * Reads the last checkpoint and the headers after it, and tells the owner of its producers.
- * @throws {Error} It can't now: for want of files, perhaps.
- */
-export async function readPast(
-  log: GroupLog,
-  diskId: Uint8Array,
-  owner: Pick<LogOwner, "restoring" | "produced">,
-): Promise<FoundPast> {
+/** Reads the last checkpoint and the control batches after it. @throws {Error} It can't now: for want of files, perhaps. */
+export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<FoundPast> {
   let part: StreamPart | undefined;
   try {
     const batch = await log.lastCheckpoint();
     const checkpoint = decodeStoredCheckpoint(batch);
     part = checkpoint;
-    owner.restoring(checkpoint);
     const termStarts = [...checkpoint.termStarts];
-    let { settings } = checkpoint;
+    let { settings, voters } = checkpoint;
     let refusal: TailraceError | undefined;
-    for await (const header of log.headers(batch.index + 1)) {
-      const { kind, term, index, producer } = header;
-      if (producer) owner.produced({ ...header, producer });
+    for await (const { kind, term, index, payload } of log.controlBatches(batch.index + 1)) {
       switch (kind) {
-        case BatchKind.records:
-          break;
         case BatchKind.fence:
-          part = { ...part, fence: decodeFence(await payloadAt(log, index)) };
+          part = { ...part, fence: decodeFence(payload) };
           break;
         case BatchKind.leaderChange:
           termStarts.push({ term, index });
           break;
         case BatchKind.trim:
-          part = { ...part, logStart: decodeTrim(await payloadAt(log, index)).logStart };
+          part = { ...part, logStart: decodeTrim(payload).logStart };
           break;
         case BatchKind.settings: {
-          const later = decodeSettings(await payloadAt(log, index));
+          const later = decodeSettings(payload);
           if (later.version > settings.version) settings = later;
           part = { ...part, settings };
           break;
         }
+        case BatchKind.voters:
+          voters = decodeVoters(payload);
+          break;
         default:
           refusal ??= notBuilt(log.group, `it holds a control batch of kind ${kind}`);
       }
     }
-    const past = refusal ?? { ...pastOfCheckpoint(log.group, { ...checkpoint, settings }, diskId), termStarts };
+    const past = refusal ?? { ...pastOfCheckpoint(log.group, { ...checkpoint, settings, voters }, diskId), termStarts };
     return { part, past };
   } catch (error) {
     const isForGood = error instanceof TailraceError && (error.reason === "not_built" || error.reason === "damaged");
@@ -90,9 +81,17 @@ export async function readPast(
   }
 }
 
-async function payloadAt(log: GroupLog, index: number): Promise<Uint8Array> {
-  const [batch] = await log.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
-  return present(batch, `batch ${index} of group ${log.group} is there, as its header was`).payload;
+/**
+ * Tells a log's owner of its producers: those of the last checkpoint, and all that came behind it. Only who appends needs
+ * them, and pays for looking at every header there.
+ */
+export async function recallProducers(log: GroupLog, owner: Pick<LogOwner, "restoring" | "produced">): Promise<void> {
+  const batch = await log.lastCheckpoint();
+  owner.restoring(decodeStoredCheckpoint(batch));
+  for await (const header of log.headers(batch.index + 1)) {
+    const { producer } = header;
+    if (producer) owner.produced({ ...header, producer });
+  }
 }
 
 /**

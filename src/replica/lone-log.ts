@@ -12,6 +12,7 @@ import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed, type TailraceError } from "../base/errors.ts";
 import { limitName } from "../base/limits.ts";
+import type { Slots } from "../base/slots.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { GroupLog } from "../log/types.ts";
 import { encodeCheckpoint, encodeLeaderChange } from "../wire/checkpoint.ts";
@@ -25,12 +26,14 @@ import type {
   SegmentSize,
   StreamPart,
 } from "./log-door.ts";
-import { decodeStoredCheckpoint, type LogPast, readPast, segmentLimitsOf } from "./log-past.ts";
+import { decodeStoredCheckpoint, type LogPast, readPast, recallProducers, segmentLimitsOf } from "./log-past.ts";
 
 /** What the logs of one node share. */
 export interface LoneNode {
   readonly diskId: Uint8Array;
   readonly waitingMaxBytes: number;
+  /** Logs whose past is read at once: after a start a crowd may ask, each for another one. */
+  readonly pasts: Slots;
   /** Bytes of appends that wait for a leader change, all groups. */
   waitingBytes: number;
 }
@@ -41,6 +44,10 @@ type Phase =
   | "asleep"
   /** Its past is being read: the next checkpoint has to tell of it. */
   | "preparing"
+  /** What it says of its stream is known; nobody appended. */
+  | "read"
+  /** Its producers are being read, which only appends need. */
+  | "recalling"
   /** The next append takes a new term. */
   | "prepared"
   /** The leader change is on its way. */
@@ -76,7 +83,7 @@ export class LoneLog implements LogDoor {
     this.#owner = owner;
     this.#node = node;
     this.#made = birth?.made;
-    if (birth !== undefined) this.#prepared(birth.past);
+    if (birth !== undefined) this.#takePast(birth.past, "prepared");
     log.setCommit(log.durableEnd.index);
     log.onDurable(() => log.setCommit(log.durableEnd.index));
   }
@@ -165,7 +172,11 @@ export class LoneLog implements LogDoor {
         this.#prepare();
         return;
       case "preparing":
+      case "recalling":
       case "beginning":
+        return;
+      case "read":
+        this.#recall();
         return;
       case "prepared":
         this.#begin();
@@ -193,19 +204,37 @@ export class LoneLog implements LogDoor {
   }
 
   async #readPast(): Promise<void> {
+    const { pasts } = this.#node;
+    await pasts.acquire();
     try {
-      const { part, past } = await readPast(this.#log, this.#node.diskId, this.#owner);
+      const { part, past } = await readPast(this.#log, this.#node.diskId);
       if (part !== undefined) {
         this.#owner.restored(part);
         await this.#dropLeftovers(part.logStart);
       }
-      if ("self" in past) this.#prepared(past);
+      if ("self" in past) this.#takePast(past, "read");
       else this.#bar(past);
     } catch (error) {
       this.#phase = "asleep";
       for (const { reject } of this.#takeWaiting()) reject(error);
       throw error;
+    } finally {
+      pasts.release();
     }
+  }
+
+  #recall(): void {
+    this.#phase = "recalling";
+    recallProducers(this.#log, this.#owner).then(
+      () => {
+        this.#phase = "prepared";
+        this.#advance();
+      },
+      (error: unknown) => {
+        this.#phase = "read";
+        for (const { reject } of this.#takeWaiting()) reject(error);
+      },
+    );
   }
 
   #bar(refusal: TailraceError): void {
@@ -224,9 +253,9 @@ export class LoneLog implements LogDoor {
     }
   }
 
-  #prepared(past: LogPast): void {
+  #takePast(past: LogPast, phase: "read" | "prepared"): void {
     this.#past = past;
-    this.#phase = "prepared";
+    this.#phase = phase;
     this.#roll(past);
   }
 

@@ -194,6 +194,29 @@ describe("loneLogs()", () => {
     );
   });
 
+  test("after a start few pasts are read at once, however many are asked for, and all of them are", async () => {
+    const before = new MemoryFolder();
+    for (let group = 1; group <= 20; group++) await make(before, group).made;
+    const folder = before.reopen();
+    let [reading, most] = [0, 0];
+    for (const group of folder.groups()) {
+      const log = folder.log(group);
+      assert.ok(log);
+      const lastCheckpoint = log.lastCheckpoint.bind(log);
+      log.lastCheckpoint = async () => {
+        most = Math.max(most, ++reading);
+        await turns(2);
+        reading -= 1;
+        return lastCheckpoint();
+      };
+    }
+    const logs = loneLogs(folder, defaultLimits);
+    const doors = [...folder.groups()].map((group) => logs.open(group, owner));
+    await Promise.all(doors.map((door) => door?.ready()));
+    assert.ok(most > 1 && most <= 4, `${most} at once`);
+    assert.ok(doors.every((door) => door?.ready() === undefined));
+  });
+
   test("what waits for a leader change is bounded, and refused by the limit's name", async () => {
     const folder = await madeFolder();
     const door = loneLogs(folder, { ...defaultLimits, appendQueueMaxBytes: 100 }).open(1, owner);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Limits } from "../base/limits.ts";
+import { Slots } from "../base/slots.ts";
 import type { DataFolder } from "../log/types.ts";
 import type { StoredCreation } from "../wire/catalogue.ts";
 import { checkpointPrefixBytes, decodeCheckpoint, encodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
@@ -16,13 +17,16 @@ export function loneLogs(folder: DataFolder, limits: Limits): LogDoors {
   return new LoneLogs(folder, limits.appendQueueMaxBytes);
 }
 
+/** Each takes an index, or makes one anew by reading a segment. */
+const pastsAtOnce = 4;
+
 class LoneLogs implements LogDoors {
   readonly #folder: DataFolder;
   readonly #node: LoneNode;
 
   constructor(folder: DataFolder, waitingMaxBytes: number) {
     this.#folder = folder;
-    this.#node = { diskId: folder.diskId, waitingMaxBytes, waitingBytes: 0 };
+    this.#node = { diskId: folder.diskId, waitingMaxBytes, waitingBytes: 0, pasts: new Slots(pastsAtOnce) };
   }
 
   groups(): Iterable<number> {

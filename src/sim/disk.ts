@@ -27,12 +27,16 @@ export interface DiskFaults {
 export interface DiskScript {
   /** Whether this sync fails. */
   readonly syncFails?: (path: string) => boolean;
+  /** Whether this sync of a file returns as if all were well, and has done nothing: no disk that may be called one does. */
+  readonly syncLies?: (path: string) => boolean;
   /** Which of what was not synced is on the disk after a power cut or a failed sync. */
   readonly survives?: {
-    sector(path: string, sector: number): boolean;
-    size(path: string): boolean;
-    /** A name that was given, moved or taken away, with its folder's path. */
-    name(path: string): boolean;
+    /** The newest content of a sector; "first": what it held first since it was synced. */
+    sector(path: string, sector: number): boolean | "first";
+    /** The newest size; "largest": the largest that it had. */
+    size(path: string): boolean | "largest";
+    /** A name that was given, or taken away. */
+    name(path: string, isGiven: boolean): boolean;
   };
 }
 
@@ -44,7 +48,8 @@ const blockBytes = 4096;
 /** The volume. */
 export class SimDisk {
   readonly timeline: Timeline;
-  readonly random: SimRandom;
+  /** Decides what becomes of each call; a run may change it. */
+  random: SimRandom;
   readonly tally: Tally;
   /** Room of the whole volume; a run may change it. */
   totalBytes: number;
@@ -81,7 +86,7 @@ export class SimDisk {
     const { survives } = this.script;
     for (const { path, node } of nodesBelow(this.#root)) {
       if (!(node instanceof FolderNode)) continue;
-      node.powerCut(this.random, survives && ((name) => survives.name(`${path}/${name}`)));
+      node.powerCut(this.random, survives && ((name, isGiven) => survives.name(`${path}/${name}`, isGiven)));
     }
     const seen = new Set<FileNode>();
     for (const { path, node } of nodesBelow(this.#root)) {

@@ -26,10 +26,10 @@ export interface SyncUnderWay {
 
 /** What of a file that was not synced is on the disk after all, where a test decides it. */
 export interface FileSurvival {
-  /** Whether the newest content of a sector is. */
-  sector(sector: number): boolean;
-  /** Whether its size is. */
-  size(): boolean;
+  /** Whether the newest content of a sector is; "first": what it held first since it was synced. */
+  sector(sector: number): boolean | "first";
+  /** Whether its size is; "largest": the largest that it had. */
+  size(): boolean | "largest";
 }
 
 /** What a power cut did to a file. */
@@ -89,10 +89,27 @@ export class FileNode {
     this.#resize(Math.max(this.#size, end));
   }
 
-  /** Changes bytes in the cache and on the disk, as a disk that goes bad does. */
+  /** Changes bytes in the cache and, where they are there, on the disk, as a disk that goes bad does. */
   spoil(at: number, bytes: Uint8Array): void {
     this.#cache.set(bytes, at);
-    this.#disk.set(bytes, at);
+    if (at + bytes.length <= this.#disk.length) this.#disk.set(bytes, at);
+  }
+
+  /** Ends it here, in the cache and on the disk. */
+  spoilEnd(size: number): void {
+    this.#cache.fill(0, size);
+    this.#disk.fill(0, size);
+    this.#size = size;
+    this.#diskSize = size;
+  }
+
+  /** It holds this, in the cache and on the disk. */
+  restore(content: Uint8Array): void {
+    this.#reserve(content.length);
+    this.#persist(0, content);
+    this.#cache.set(content);
+    this.#size = content.length;
+    this.#diskSize = content.length;
   }
 
   /** What processes see: a copy. */
@@ -167,14 +184,16 @@ export class FileNode {
     let [unsynced, lost] = [0, 0];
     const settle = (sector: number, versions: readonly Uint8Array[]) => {
       unsynced += 1;
-      if (!(survival ? survival.sector(sector) : random.chance(share))) {
+      const survives = survival ? survival.sector(sector) : random.chance(share);
+      if (!survives) {
         lost += 1;
         return;
       }
       // Mostly the newest: the disk had time for the rest.
-      const isNewest = survival !== undefined || random.chance(0.8);
-      const version = isNewest ? versions.length - 1 : random.between(0, versions.length - 1);
-      const content = versions[version];
+      const isNewest = survival ? survives !== "first" : random.chance(0.8);
+      const newest = versions.length - 1;
+      const older = () => (survival ? 0 : random.between(0, newest));
+      const content = versions[isNewest ? newest : older()];
       if (content) this.#persist(sector, content);
     };
     const sizes = [this.#diskSize];
@@ -190,8 +209,9 @@ export class FileNode {
     }
     sizes.push(...this.#sizes, this.#size);
     const drawn = sizes[random.between(0, sizes.length - 1)] ?? this.#diskSize;
+    const size = survival?.size();
     if (!survival) this.#diskSize = drawn;
-    else if (survival.size()) this.#diskSize = this.#size;
+    else if (size) this.#diskSize = size === "largest" ? Math.max(...sizes) : this.#size;
     this.#restart();
     return { unsynced, lost };
   }

@@ -30,6 +30,19 @@ export class FolderNode {
     this.#changes.push({ name, node });
   }
 
+  /** A name is lost, whatever was synced. */
+  lose(name: string): void {
+    this.#names.delete(name);
+    this.#onDisk.delete(name);
+    this.#changes = this.#changes.filter((change) => change.name !== name);
+  }
+
+  /** It is back. */
+  giveBack(name: string, node: FileNode | FolderNode): void {
+    this.#names.set(name, node);
+    this.#onDisk.set(name, node);
+  }
+
   /** What a sync that is called now will make durable. */
   beginSync(): number {
     return this.#synced + this.#changes.length;
@@ -42,11 +55,11 @@ export class FolderNode {
   }
 
   /** The power goes. `survives`: whether a change of a name is on the disk, where a test decides it. */
-  powerCut(random: SimRandom, survives?: (name: string) => boolean): void {
+  powerCut(random: SimRandom, survives?: (name: string, isGiven: boolean) => boolean): void {
     const share = random.pick([0, 1, 0.5]);
     const lastOf = new Map<string, number>();
-    for (const [i, { name }] of this.#changes.entries()) {
-      if (survives ? survives(name) : random.chance(share)) lastOf.set(name, i);
+    for (const [i, { name, node }] of this.#changes.entries()) {
+      if (survives ? survives(name, node !== undefined) : random.chance(share)) lastOf.set(name, i);
     }
     for (const i of lastOf.values()) {
       const change = this.#changes[i];

@@ -2,48 +2,58 @@
  * One life of a data folder's process: it starts, works, and ends by itself, by a kill or with the power.
  * @module
  */
-import { DiskError, NoRoomError } from "../base/disk-errors.ts";
+import { DataFolderError, DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { openDataFolder } from "../log/data-folder.ts";
 import type { DataFolder } from "../log/types.ts";
 import type { SimDisk } from "./disk.ts";
+import { resolveChange } from "./group-changes.ts";
 import { LogLoad } from "./log-load.ts";
-import { must } from "./log-model.ts";
-import type { Ending } from "./log-plan.ts";
-import type { LogWorld } from "./log-world.ts";
+import type { GroupModel } from "./log-model.ts";
+import { type LifeContext, type LogWorld, outcomeOf } from "./log-world.ts";
+import { must } from "./must.ts";
+import { SimRandom } from "./random.ts";
+import type { LifeScript } from "./run-script.ts";
 import { SimClock } from "./timeline.ts";
 
 /** Where the data folder is. */
 export const folderPath = "/data";
 
 /** How a life went. */
-export type LifeEnd = "closed" | "dead" | "failed";
+export type LifeEnd = "closed" | "dead" | "failed" | "damage refused";
 
 /** One life. */
 export class LogLife {
   readonly #world: LogWorld;
-  readonly #ending: Ending;
+  readonly #script: LifeScript;
   readonly #process: ReturnType<SimDisk["attach"]>;
   readonly #clock: SimClock;
+  readonly #random: SimRandom;
+  readonly #outstanding = new Set<Promise<void>>();
   #folder: DataFolder | undefined;
   #hasFailed = false;
   #reject: (error: unknown) => void = () => {};
   readonly #over: Promise<LifeEnd>;
   #end: (end: LifeEnd) => void = () => {};
 
-  constructor(world: LogWorld, ending: Ending) {
+  constructor(world: LogWorld, script: LifeScript) {
+    const { seed, disk } = world;
     this.#world = world;
-    this.#ending = ending;
-    this.#process = world.disk.attach();
-    this.#clock = new SimClock(world.disk.timeline, () => this.#process.isAlive);
-    if (world.random.chance(0.1)) this.#clock.wallOffsetMicros += world.random.between(-10, 10) * 60_000_000;
+    this.#script = script;
+    this.#process = disk.attach();
+    this.#random = SimRandom.of(seed, script.number, 2);
+    disk.random = SimRandom.of(seed, script.number, 1);
+    this.#clock = new SimClock(disk.timeline, () => this.#process.isAlive);
+    if (this.#random.chance(0.1)) this.#clock.wallOffsetMicros += this.#random.between(-10, 10) * 60_000_000;
     this.#over = new Promise((resolve, reject) => {
       this.#end = resolve;
       this.#reject = reject;
     });
+    world.coverage.began();
     let calls = 0;
-    this.#process.onCall = () => {
+    this.#process.onCall = (what, path) => {
       calls += 1;
-      if (calls === ending.atCall) world.disk.timeline.after(0, () => this.#die(ending.kind === "power cut"));
+      world.coverage.called(what, path, this.#folder ? "work" : "start");
+      if (calls === script.atCall) disk.timeline.after(0, () => this.#die(script.kind === "power cut"));
     };
   }
 
@@ -69,23 +79,24 @@ export class LogLife {
   }
 
   async #live(): Promise<LifeEnd> {
-    const { disk, random, trace } = this.#world;
+    const { disk, trace, coverage } = this.#world;
     const folder = await this.#open();
-    if (!folder) {
-      this.#die(random.chance(0.5));
-      return "failed";
+    if (typeof folder === "string") {
+      this.#die(this.#random.chance(0.5));
+      return folder;
     }
-    this.#folder = folder;
-    const { kind, groups, tailBatches, keptBytes, cutBytes, droppedBatches } = folder.report;
+    const { report } = folder;
+    const { kind, groups, tailBatches, keptBytes, cutBytes, droppedBatches } = report;
     trace?.(`opened: ${kind}, ${groups} groups, tail ${tailBatches}, kept ${keptBytes}, cut ${cutBytes}`);
-    disk.count(`start: ${kind}`);
-    if (keptBytes > 0) disk.count("bytes above a mark kept");
-    if (cutBytes > 0) disk.count("torn bytes cut");
-    must(droppedBatches === 0, `recovery dropped ${droppedBatches} journaled batches`);
+    coverage.started(report);
+    const mayDrop = [...this.#world.groups.values()].some(({ isSpoiled }) => isSpoiled);
+    must(droppedBatches === 0 || mayDrop, `recovery dropped ${droppedBatches} journaled batches`);
     void folder.failed.then((error) => this.#failed(error));
-    this.#checkGroups(folder);
-    const load = new LogLoad(this.#world, folder, this.#clock, (error) => this.#fail(error));
-    await load.run(this.#ending.steps);
+    const life = this.#lifeIn(folder);
+    await this.#checkGroups(life);
+    this.#folder = folder;
+    const load = new LogLoad(life);
+    await load.run(this.#script.number, this.#script.steps);
     await load.settle();
     if (!this.#process.isAlive) return "dead";
     trace?.("--- close");
@@ -93,38 +104,58 @@ export class LogLife {
       await folder.close();
     } catch (error) {
       if (!(error instanceof DiskError) || !this.#mayFail) throw error;
-      this.#die(random.chance(0.5));
+      this.#die(this.#random.chance(0.5));
       return "failed";
     }
-    must(
-      this.#hasFailed || this.#process.openFiles.length === 0,
-      `left open at the end: ${this.#process.openFiles.join(" ")}`,
-    );
+    const { openFiles } = this.#process;
+    must(this.#hasFailed || openFiles.length === 0, `left open at the end: ${openFiles.join(" ")}`);
+    disk.count("closed");
     this.#process.kill();
     return "closed";
   }
 
-  async #open(): Promise<DataFolder | undefined> {
-    const { disk, random, plan, hash } = this.#world;
+  #lifeIn(folder: DataFolder): LifeContext {
+    return {
+      ...{ world: this.#world, folder, clock: this.#clock, random: this.#random },
+      hasFailed: () => this.#hasFailed,
+      spawn: (work) => this.#spawn(work),
+      quiet: async () => {
+        while (this.#outstanding.size > 0) await Promise.all(this.#outstanding);
+      },
+      sleep: (ms) =>
+        new Promise((resolve) => {
+          this.#clock.after(ms, resolve);
+        }),
+    };
+  }
+
+  /** Keeps a promise in mind until it is settled; if it fails, so does the run. */
+  #spawn(work: Promise<void>): void {
+    const watched = work.catch((error: unknown) => this.#fail(error)).finally(() => this.#outstanding.delete(watched));
+    this.#outstanding.add(watched);
+  }
+
+  async #open(): Promise<DataFolder | "failed" | "damage refused"> {
+    const { disk, seed, plan, hash } = this.#world;
     try {
       const folder = await openDataFolder({
-        path: folderPath,
-        disk: this.#process,
-        clock: this.#clock,
-        hash,
-        random,
-        settings: plan.settings,
+        ...{ path: folderPath, disk: this.#process, clock: this.#clock, hash, settings: plan.settings },
+        random: SimRandom.of(seed, this.#script.number, 3),
       });
       this.#world.isMade = true;
       return folder;
     } catch (error) {
-      if (error instanceof DiskError && this.#mayFail) return undefined;
+      if (error instanceof DataFolderError && this.#world.planted?.refusesStart) {
+        this.#world.trace?.(`refused: ${error.message}`);
+        return "damage refused";
+      }
+      if (error instanceof DiskError && this.#mayFail) return "failed";
       // A folder that is there opens on a full disk too, where overwriting takes no room.
       const mayRefuse = !this.#world.isMade || plan.copyOnWrite;
       if (!(error instanceof NoRoomError) || !mayRefuse) throw error;
       disk.totalBytes = plan.volumeBytes * 4;
       disk.count("start refused for want of room");
-      return undefined;
+      return "failed";
     }
   }
 
@@ -136,7 +167,7 @@ export class LogLife {
 
   /** A sync failed: the process ends soon. */
   #failed(error: Error): void {
-    const { random, trace } = this.#world;
+    const { trace } = this.#world;
     if (!this.#process.isAlive) return;
     trace?.(`failed for good: ${error.message}`);
     this.#hasFailed = true;
@@ -144,22 +175,42 @@ export class LogLife {
       this.#fail(error);
       return;
     }
-    this.#clock.after(random.skewed(0, 20), () => this.#die(random.chance(0.3)));
+    this.#clock.after(this.#random.skewed(0, 20), () => this.#die(this.#random.chance(0.3)));
   }
 
-  #checkGroups(folder: DataFolder): void {
-    const { groups } = this.#world;
+  async #checkGroups(life: LifeContext): Promise<void> {
+    const { groups, planted } = this.#world;
+    const { folder } = life;
+    must(!planted?.refusesStart, `it starts, whatever was done to ${planted?.path}`);
     for (const model of groups.values()) {
       const log = folder.log(model.group);
       const { group, stage } = model;
       must(stage !== "made" || log !== undefined, `group ${group} is gone`);
       must((stage !== "gone" && stage !== "refused") || log === undefined, `group ${group} is back, and was ${stage}`);
       if (stage === "making" || stage === "removing") model.stage = log ? "made" : "gone";
-      if (!log) continue;
-      must(log.damage === undefined, `group ${group} is called damaged: ${log.damage}`);
-      model.endSeen(log.durableEnd);
-      model.voteSeen(log.vote);
+      if (log) await this.#checkLog(model, log, life);
     }
     for (const group of folder.groups()) must(groups.has(group), `group ${group} was never made`);
+  }
+
+  async #checkLog(
+    model: GroupModel,
+    log: NonNullable<ReturnType<DataFolder["log"]>>,
+    life: LifeContext,
+  ): Promise<void> {
+    const { group } = model;
+    model.promises.found(log);
+    if (log.damage !== undefined) {
+      must(model.isSpoiled, `group ${group} is called damaged: ${log.damage}`);
+      this.#world.disk.count("damage: said at the start");
+      return;
+    }
+    try {
+      await resolveChange(model, log);
+    } catch (error) {
+      outcomeOf(error, `looking at group ${group}`, life, model);
+      return;
+    }
+    model.endSeen(log.durableEnd);
   }
 }

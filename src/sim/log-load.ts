@@ -1,248 +1,194 @@
 /**
- * What a life does to the logs of its folder: makes and removes them, appends to them, and has them read.
+ * What a life does to the logs of its folder, step by step: makes and removes them, appends to them, changes them, and has
+ * them read.
  * @module
  */
-import { BatchKind } from "../base/batch.ts";
-import { putU32 } from "../base/bytes.ts";
-import { DiskError } from "../base/disk-errors.ts";
-import type { Clock } from "../host/clock.ts";
-import type { DataFolder, GroupLog, NewBatch } from "../log/types.ts";
-import { GroupModel, must, rolledState, type Submission } from "./log-model.ts";
-import { LogReads } from "./log-reads.ts";
-import { groupsAt, isRefusal, type LogWorld } from "./log-world.ts";
+import { present } from "../base/assert.ts";
+import { changeLog } from "./group-changes.ts";
+import { GroupLoad } from "./group-load.ts";
+import { GroupModel } from "./log-model.ts";
+import { groupsAt, type LifeContext, outcomeOf } from "./log-world.ts";
+import { must } from "./must.ts";
+import { SimRandom } from "./random.ts";
+import { checkpointState, noFold } from "./state-fold.ts";
 
 /** The load of one life. */
 export class LogLoad {
-  readonly #world: LogWorld;
-  readonly #folder: DataFolder;
-  readonly #clock: Clock;
-  readonly #fail: (error: unknown) => void;
-  readonly #reads: LogReads;
-  readonly #outstanding = new Set<Promise<void>>();
-  /** Groups that take no appends: they are being removed. */
-  readonly #ended = new Set<number>();
-  /** Groups with a leader change on its way. */
-  readonly #beginning = new Set<number>();
-  #hasFailed = false;
+  readonly #life: LifeContext;
+  readonly #loads = new Map<number, GroupLoad>();
 
-  /** `fail`: told of what does not hold. */
-  constructor(world: LogWorld, folder: DataFolder, clock: Clock, fail: (error: unknown) => void) {
-    this.#world = world;
-    this.#folder = folder;
-    this.#clock = clock;
-    this.#fail = fail;
-    this.#reads = new LogReads(world, (work) => this.#spawn(work));
-    void folder.failed.then(() => {
-      this.#hasFailed = true;
-    });
-    for (const model of groupsAt(world, "made")) this.#reads.follow(model, this.#logOf(model));
+  constructor(life: LifeContext) {
+    this.#life = life;
+    for (const model of groupsAt(life.world, "made")) this.#follow(model);
   }
 
-  /** Does so many things, one after the other. */
-  async run(steps: number): Promise<void> {
-    const { random, plan } = this.#world;
-    const ready = new Set<number>();
-    for (let step = 0; step < steps; step++) {
-      if (random.chance(0.5)) await this.#sleep(random.skewed(0, plan.pauseMaxMs));
-      if (random.chance(plan.fills)) this.#fillVolume();
-      const models = [...groupsAt(this.#world, "made", "making")].filter(({ group }) => !this.#ended.has(group));
-      const [first, ...rest] = models;
-      if (!first || (models.length < plan.groupsMax && random.chance(0.1))) {
-        this.#create();
-        continue;
-      }
-      const model = random.pick([first, ...rest]);
-      const log = this.#folder.log(model.group);
-      if (!log) continue;
-      if (!ready.has(model.group) && model.stage === "made") {
-        ready.add(model.group);
-        await this.#prepare(model, log);
-      }
-      if (random.chance(0.02)) this.#remove(model);
-      else if (random.chance(0.1)) this.#spawn(this.#reads.read(model, log));
-      else if (random.chance(0.04)) this.#begin(model, log);
-      else for (let burst = random.skewed(1, 8); burst > 0; burst--) this.#append(model, log);
+  /** Does what each step says, one after the other. */
+  async run(life: number, steps: readonly number[]): Promise<void> {
+    const { seed } = this.#life.world;
+    for (const step of steps) await this.#step(SimRandom.of(seed, life, 4, step));
+  }
+
+  async #step(random: SimRandom): Promise<void> {
+    const { plan } = this.#life.world;
+    if (random.chance(0.5)) await this.#life.sleep(random.skewed(0, plan.pauseMaxMs));
+    if (random.chance(plan.fills)) this.#fillVolume(random);
+    const loads = [...this.#loads.values()].filter(({ hasEnded }) => !hasEnded);
+    const [first, ...rest] = loads;
+    if (!first || (loads.length < plan.groupsMax && random.chance(0.1))) {
+      this.#create(random);
+      return;
     }
+    const load = random.pick([first, ...rest]);
+    const { model } = load;
+    // What follows is drawn before anything is waited for.
+    const [what, change] = [random.fraction(), random.chance(plan.changes)];
+    if (model.change) return;
+    if (change) await changeLog(load, random, this.#life);
+    else if (what < 0.02) this.#remove(load);
+    else if (what < 0.05) load.save(random);
+    else if (what < 0.15) this.#life.spawn(load.reads.anywhere(random));
+    else if (what < 0.25 && model.isFollower) this.#commit(load, random);
+    else if (what < 0.28) await load.beginTerm();
+    else if (await this.#isReady(load)) for (let burst = random.skewed(1, 8); burst > 0; burst--) load.append(random);
   }
 
   /** Waits for all that is on its way; then, with room again, every log takes appends again. */
   async settle(): Promise<void> {
-    const { disk, plan, random } = this.#world;
-    while (this.#outstanding.size > 0) await Promise.all(this.#outstanding);
+    const { world, random, folder } = this.#life;
+    const { disk, plan } = world;
+    await this.#quiet();
     if (disk.totalBytes < plan.volumeBytes * 4 && plan.fills > 0 && random.chance(0.5)) {
       disk.totalBytes = plan.volumeBytes * 4;
-      const logs = [...groupsAt(this.#world, "made")].filter(({ group }) => !this.#ended.has(group));
-      for (const model of logs) await this.#appendAgain(model);
-      while (this.#outstanding.size > 0) await Promise.all(this.#outstanding);
+      for (const load of this.#loads.values()) if (!load.hasEnded) await this.#appendAgain(load);
+      await this.#quiet();
     }
-    for (const model of groupsAt(this.#world, "made")) {
-      const end = this.#folder.log(model.group)?.durableEnd.index;
-      const all = model.batches.length === end || this.#ended.has(model.group);
-      must(all, `group ${model.group}: ${model.batches.length} batches were read of ${end}`);
-    }
-    const { ringBytesUsed, ringBytesMax } = this.#folder.metrics;
+    for (const load of this.#loads.values()) this.#checkSettled(load);
+    const { ringBytesUsed, ringBytesMax } = folder.metrics;
     must(ringBytesUsed <= ringBytesMax, `the ring has ${ringBytesUsed} bytes of ${ringBytesMax}`);
   }
 
-  /** As a leader does before it appends. */
-  async #prepare(model: GroupModel, log: GroupLog): Promise<void> {
-    const newest = model.batches.findLast(({ kind }) => kind === BatchKind.checkpoint);
-    const checkpoint = await log.lastCheckpoint();
-    must(checkpoint.kind === BatchKind.checkpoint, `group ${model.group}: the last checkpoint is none`);
-    must(checkpoint.index >= (newest?.index ?? 0), `group ${model.group}: an old checkpoint for the last one`);
-    log.rollBy(this.#world.plan.rolling, (index) => rolledState(model.group, index));
+  /** Nothing is waited for any more. */
+  async #quiet(): Promise<void> {
+    for (const load of this.#loads.values()) await load.quiet();
+    await this.#life.quiet();
   }
 
-  #create(): void {
-    const { random, groups, hash, trace, disk } = this.#world;
-    this.#world.lastGroup += 1;
-    const group = this.#world.lastGroup;
-    const checkpointState = random.bytes(random.skewed(0, 2000));
+  #checkSettled({ model, log, reads, hasEnded }: GroupLoad): void {
+    const { group } = model;
+    if (hasEnded || this.#life.hasFailed() || model.isSpoiled) return;
+    must(log.damage === undefined, `group ${group} is called damaged: ${log.damage}`);
+    must(reads.isCaughtUp, `group ${group}: it was read up to ${model.end} of ${log.durableEnd.index}`);
+    model.promises.check(log);
+    must(
+      log.commit.index <= model.commit,
+      `group ${group}: ${log.commit.index} is called committed, not ${model.commit}`,
+    );
+    const at = model.batchAt(log.commit.index)?.baseOffset ?? log.durableEnd.offset;
+    must(log.commit.offset === at, `group ${group}: offset ${log.commit.offset} is at ${log.commit.index}, not ${at}`);
+  }
+
+  async #isReady(load: GroupLoad): Promise<boolean> {
+    const { model } = load;
+    if (!(await load.prepare())) return false;
+    if (model.mustBegin) await load.beginTerm();
+    return !model.mustBegin && !model.change && !load.hasEnded;
+  }
+
+  #commit({ reads, log, model }: GroupLoad, random: SimRandom): void {
+    reads.commit(random.between(Math.min(model.commit, log.durableEnd.index), log.durableEnd.index));
+  }
+
+  #follow(model: GroupModel): GroupLoad {
+    const log = present(this.#life.folder.log(model.group), `group ${model.group} is gone`);
+    const load = new GroupLoad(model, log, this.#life);
+    this.#loads.set(model.group, load);
+    load.reads.follow();
+    return load;
+  }
+
+  #create(random: SimRandom): void {
+    const { world, clock, folder } = this.#life;
+    const { groups, hash, trace, plan } = world;
+    world.lastGroup += 1;
+    const group = world.lastGroup;
+    const firstState = checkpointState(noFold, group, random.between(0, 1500));
     const startOffset = random.pick([0, 0, 5, 2 ** 40]);
-    const model = new GroupModel(group, { startOffset, checkpointState, hash });
-    groups.set(group, model);
-    trace?.(`create group ${group}`);
-    const appendTimeMicros = this.#clock.nowMicros();
     const note = random.bytes(random.between(0, 40));
-    const { log, made } = this.#folder.create({ group, checkpointState, startOffset, appendTimeMicros, note });
-    log.rollBy(this.#world.plan.rolling, (index) => rolledState(group, index));
+    const isFollower = plan.changes > 0 && random.chance(0.6);
+    const model = new GroupModel(group, { startOffset, checkpointState: firstState, hash, isFollower, note });
+    groups.set(group, model);
+    trace?.(`create group ${group}${isFollower ? ", whose commit index lags" : ""}`);
+    const appendTimeMicros = clock.nowMicros();
+    const { log, made } = folder.create({
+      ...{ group, checkpointState: firstState, startOffset, appendTimeMicros, note },
+    });
+    const load = new GroupLoad(model, log, this.#life);
+    this.#loads.set(group, load);
+    load.begin();
     const done = made.then(
       () => {
         if (model.stage === "making") model.stage = "made";
-        this.#reads.follow(model, log);
+        load.reads.follow();
       },
       (error: unknown) => {
-        if (error instanceof DiskError && this.#hasFailed) return;
-        must(isRefusal(error), `making group ${group}: ${error}`);
-        trace?.(`making group ${group} is refused`);
-        disk.count("making refused");
+        load.hasEnded = true;
+        trace?.(`making group ${group}: ${error}`);
+        if (outcomeOf(error, `making group ${group}`, this.#life, model) === "unknown") return;
+        world.disk.count("making refused");
         model.stage = "refused";
       },
     );
-    this.#spawn(done);
-    for (let appends = random.between(0, 3); appends > 0; appends--) this.#append(model, log);
+    this.#life.spawn(done);
+    for (let appends = random.between(0, 3); appends > 0; appends--) load.append(random);
   }
 
-  #remove(model: GroupModel): void {
-    const { trace, disk } = this.#world;
+  #remove(load: GroupLoad): void {
+    const { world, folder } = this.#life;
+    const { trace, disk } = world;
+    const { model } = load;
     if (model.stage !== "made") return;
     const { group } = model;
     trace?.(`remove group ${group}`);
     model.stage = "removing";
     model.wasRemoved = true;
-    this.#ended.add(group);
-    const done = this.#folder.remove(group).then(
+    load.hasEnded = true;
+    const done = folder.remove(group).then(
       () => {
         trace?.(`group ${group} is gone`);
         model.stage = "gone";
         disk.count("group removed");
       },
       (error: unknown) => {
-        if (error instanceof DiskError) return;
-        must(isRefusal(error), `removing group ${group}: ${error}`);
+        if (outcomeOf(error, `removing group ${group}`, this.#life, model) === "unknown") return;
         disk.count("removal refused");
         model.stage = "made";
-        this.#ended.delete(group);
-        this.#reads.follow(model, this.#logOf(model));
+        this.#follow(model);
       },
     );
-    this.#spawn(done);
+    this.#life.spawn(done);
   }
 
-  #begin(model: GroupModel, log: GroupLog): void {
-    if (this.#beginning.has(model.group) || model.stage !== "made") return;
-    this.#beginning.add(model.group);
-    const { diskId } = this.#folder;
-    const term = Math.max(log.vote.term, log.durableEnd.term) + 1;
-    const begins = { term, votedFor: { diskId, life: 0 } };
-    this.#submit(
-      model,
-      log,
-      { kind: BatchKind.leaderChange, payload: new Uint8Array(12), recordCount: 0, begins },
-      () => this.#beginning.delete(model.group),
-    );
-  }
-
-  #append(model: GroupModel, log: GroupLog): void {
-    const { random, plan } = this.#world;
-    const bytes = random.chance(plan.large)
-      ? random.skewed(plan.largeMaxBytes >> 4, plan.largeMaxBytes)
-      : random.skewed(4, plan.payloadMaxBytes);
-    const payload = new Uint8Array(bytes).fill(random.between(0, 255), 4);
-    this.#submit(model, log, { kind: BatchKind.records, payload, recordCount: random.between(1, 4) }, () => {});
-  }
-
-  #submit(model: GroupModel, log: GroupLog, batch: NewBatch, settled: () => void): void {
-    const { disk, trace } = this.#world;
-    this.#world.lastAppend += 1;
-    const id = this.#world.lastAppend;
-    putU32(batch.payload, 0, id);
-    const { kind, payload, recordCount, begins } = batch;
-    const submission: Submission = { id, kind, payload, recordCount, begins, outcome: "pending" };
-    model.submit(submission);
-    trace?.(
-      `append ${id}, ${payload.length} bytes${begins ? `, begins term ${begins.term}` : ""}, to group ${model.group}`,
-    );
-    const done = log.append(batch).then(
-      (appended) => {
-        trace?.(`append ${id} is batch ${appended.index} of group ${model.group}`);
-        disk.count("append");
-        settled();
-        model.acknowledge(submission, appended);
-        must(log.durableEnd.index > appended.index, `append ${id} is answered before it is durable`);
-      },
-      (error: unknown) => {
-        settled();
-        trace?.(`append ${id}: ${error}`);
-        // What was on its way when a write or sync failed may be there or not.
-        if (error instanceof DiskError && this.#hasFailed) return;
-        must(isRefusal(error), `append ${id}: ${error}`);
-        disk.count("append refused");
-        submission.outcome = "refused";
-      },
-    );
-    this.#spawn(done);
-  }
-
-  #fillVolume(): void {
-    const { disk, random, trace, plan } = this.#world;
+  #fillVolume(random: SimRandom): void {
+    const { disk, trace, plan } = this.#life.world;
     const used = disk.space.totalBytes - disk.space.freeBytes;
     disk.totalBytes = random.chance(0.5) ? plan.volumeBytes : used + random.skewed(0, 8 * plan.largeMaxBytes);
     trace?.(`the volume has ${disk.space.freeBytes} bytes free`);
     disk.count("volume full");
   }
 
-  async #appendAgain(model: GroupModel): Promise<void> {
-    const { disk } = this.#world;
-    const log = this.#logOf(model);
+  async #appendAgain(load: GroupLoad): Promise<void> {
+    const { world, random, sleep } = this.#life;
+    const { model, log } = load;
     for (let attempt = 0; attempt < 5; attempt++) {
       const end = log.durableEnd.index;
-      this.#append(model, log);
-      await Promise.all(this.#outstanding);
+      if (await this.#isReady(load)) load.append(random);
+      await load.quiet();
       if (log.durableEnd.index > end) {
-        disk.count("append after room came back");
+        world.disk.count("append after room came back");
         return;
       }
-      await this.#sleep(600);
+      await sleep(600);
     }
     must(false, `group ${model.group} takes no appends though there is room again`);
-  }
-
-  #logOf(model: GroupModel): GroupLog {
-    const log = this.#folder.log(model.group);
-    must(log !== undefined, `group ${model.group} is gone`);
-    return log;
-  }
-
-  /** Keeps a promise in mind until it is settled; if it fails, so does the run. */
-  #spawn(work: Promise<void>): void {
-    const watched = work.catch(this.#fail).finally(() => this.#outstanding.delete(watched));
-    this.#outstanding.add(watched);
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.after(ms, resolve);
-    });
   }
 }

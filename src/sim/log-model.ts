@@ -1,5 +1,6 @@
 /**
- * What one group's log must hold: everything that was acknowledged or seen, as it was, and nothing that was refused.
+ * What one group's log must hold: everything that was acknowledged or seen, as it was, and nothing that was refused or
+ * cut off.
  * @module
  */
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
@@ -7,17 +8,11 @@ import { sameBytes, viewOf } from "../base/bytes.ts";
 import type { Hash } from "../host/hash.ts";
 import { digestFollows } from "../log/batch-reader.ts";
 import { checkpointPayload } from "../log/batch-writer.ts";
+import { digestBytes } from "../log/format.ts";
 import type { AppendedBatch, LogReadRequest, Vote } from "../log/types.ts";
-
-/** What the run says when something does not hold. */
-export class Broken extends Error {
-  override readonly name = "Broken";
-}
-
-/** Fails the run. */
-export function must(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Broken(what);
-}
+import { GroupPromises } from "./group-promises.ts";
+import { must } from "./must.ts";
+import { checkpointState, type Fold, foldIn, foldOver, noFold, sameFold } from "./state-fold.ts";
 
 /** An append that was made. Its id stands at the start of its payload. */
 export interface Submission {
@@ -26,11 +21,23 @@ export interface Submission {
   readonly payload: Uint8Array;
   readonly recordCount: number;
   readonly begins: Vote | undefined;
-  outcome: "pending" | "acknowledged" | "refused";
+  outcome: "pending" | "acknowledged" | "refused" | "cut off";
 }
+
+/** A change of a log that was asked for and is not over. */
+export type Change =
+  | { readonly kind: "cut"; readonly index: number }
+  | { readonly kind: "drop"; readonly checkpointIndex: number }
+  | { readonly kind: "install"; readonly checkpoint: StoredBatch };
 
 /** Where a group is in its life. */
 export type Stage = "making" | "made" | "refused" | "removing" | "gone";
+
+/** A batch that was read as durable, and the state after it. */
+interface KnownBatch {
+  readonly batch: StoredBatch;
+  readonly after: Fold;
+}
 
 /** Bytes of a stored batch. */
 export function storedBytes(batch: StoredBatch): number {
@@ -42,25 +49,95 @@ export class GroupModel {
   readonly group: number;
   readonly startOffset: number;
   readonly checkpointState: Uint8Array;
+  readonly promises: GroupPromises;
+  /** Its commit index lags, and what is above it may be cut off. */
+  readonly isFollower: boolean;
   stage: Stage = "making";
   /** It was to be removed, whatever became of that: who read it then may have been told so. */
   wasRemoved = false;
-  /** Batches that were read as durable: they stay. */
-  readonly batches: StoredBatch[] = [];
+  /** Files of it were spoiled: what is damaged there is not to be read. */
+  isSpoiled = false;
+  /** All below was said to be committed. */
+  commit = 0;
+  /** A change that is on its way, or was when its process died. */
+  change: Change | undefined;
+  /** How often a change began or was over: what was read across that shows nothing. */
+  changes = 0;
+  /** The largest term that any of its batches had, those that were cut off too. */
+  termSeen = 0;
+  /** What comes next must begin a term: the log is another than the one before. */
+  mustBegin = false;
+  /** Batches from the base on that were read as durable: they stay. */
+  #known: KnownBatch[] = [];
+  #base = 0;
   readonly #hash: Hash;
   readonly #submissions = new Map<number, Submission>();
   readonly #acknowledged = new Map<number, { appended: AppendedBatch; submission: Submission }>();
-  /** Id of the newest batch among `batches` that was submitted: they come in the order of the calls. */
+  /** Id of the newest batch among those that was submitted: they come in the order of the calls. */
   #lastId = 0;
   /** No durable end may be below. */
   #leastEnd = 0;
-  #vote: Vote = { term: 0 };
+  /** States that somebody worked out for places that are not known yet. */
+  readonly #expectedFolds = new Map<number, Fold>();
 
-  constructor(group: number, options: { startOffset: number; checkpointState: Uint8Array; hash: Hash }) {
+  constructor(
+    group: number,
+    options: {
+      startOffset: number;
+      checkpointState: Uint8Array;
+      hash: Hash;
+      isFollower: boolean;
+      note: Uint8Array;
+    },
+  ) {
     this.group = group;
     this.startOffset = options.startOffset;
     this.checkpointState = options.checkpointState;
+    this.isFollower = options.isFollower;
+    this.promises = new GroupPromises(group, options.note);
     this.#hash = options.hash;
+  }
+
+  /** Index of the first batch. */
+  get base(): number {
+    return this.#base;
+  }
+
+  /** Index after the last batch that was read. */
+  get end(): number {
+    return this.#base + this.#known.length;
+  }
+
+  /** Batches that are known, in order. */
+  get batches(): readonly StoredBatch[] {
+    return this.#known.map(({ batch }) => batch);
+  }
+
+  /** How many are known. */
+  get count(): number {
+    return this.#known.length;
+  }
+
+  /** The batch at an index, if it is known. */
+  batchAt(index: number): StoredBatch | undefined {
+    return this.#known[index - this.#base]?.batch;
+  }
+
+  /** The newest checkpoint that is known. */
+  get lastCheckpoint(): StoredBatch | undefined {
+    return this.#known.findLast(({ batch }) => batch.kind === BatchKind.checkpoint)?.batch;
+  }
+
+  /** The state before `index`, if all before it is known. */
+  foldBefore(index: number): Fold | undefined {
+    return index === 0 ? noFold : this.#known[index - 1 - this.#base]?.after;
+  }
+
+  /** Somebody worked out the state before `index` from a checkpoint: the batches from the first one on must give it too. */
+  expectFold(index: number, fold: Fold): void {
+    const known = this.foldBefore(index);
+    if (known) this.#checkFold(index, known, fold);
+    else this.#expectedFolds.set(index, fold);
   }
 
   submit(submission: Submission): void {
@@ -79,36 +156,61 @@ export class GroupModel {
     submission.outcome = "acknowledged";
     this.#acknowledged.set(index, { appended, submission });
     this.#leastEnd = Math.max(this.#leastEnd, index + 1);
-    if (submission.begins) this.#vote = submission.begins;
-    const seen = this.batches[index];
+    const seen = this.batchAt(index);
     if (seen) this.#checkReceipt(seen);
   }
 
   /** The log says that it is durable up to here. */
   endSeen(end: { index: number }): void {
+    const { group } = this;
     must(
       end.index >= this.#leastEnd,
-      `group ${this.group}: the log ends at ${end.index}, and ${this.#leastEnd} was durable`,
+      `group ${group}: the log ends at ${end.index}, and ${this.#leastEnd} was durable`,
     );
     this.#leastEnd = end.index;
   }
 
-  voteSeen(vote: Vote): void {
-    const { term, votedFor } = this.#vote;
-    must(vote.term >= term, `group ${this.group}: the vote is of term ${vote.term}, and one of ${term} was durable`);
-    const same = !votedFor || (vote.votedFor !== undefined && sameBytes(vote.votedFor.diskId, votedFor.diskId));
-    must(vote.term > term || same, `group ${this.group}: the vote in term ${term} went to somebody else`);
-    this.#vote = vote;
+  /** A change is asked for. */
+  begin(change: Change): void {
+    must(!this.change, `group ${this.group}: two changes at once`);
+    this.change = change;
+    this.changes += 1;
+  }
+
+  /** It was refused, or never was: all is as it was. */
+  undone(): void {
+    this.change = undefined;
+    this.changes += 1;
+  }
+
+  /** It is done. */
+  done(): void {
+    const { change } = this;
+    must(change !== undefined, `group ${this.group}: a change is over that never began`);
+    switch (change.kind) {
+      case "cut":
+        this.#cutTo(change.index);
+        break;
+      case "drop":
+        this.#known = this.#known.slice(change.checkpointIndex - this.#base);
+        this.#base = change.checkpointIndex;
+        break;
+      case "install":
+        this.#beginWith(change.checkpoint);
+        break;
+    }
+    this.change = undefined;
+    this.changes += 1;
   }
 
   /** Takes batches that were read from index `from` on; those that are known must be the same. */
   take(from: number, read: readonly StoredBatch[]): void {
-    read.forEach((batch, i) => {
+    for (const [i, batch] of read.entries()) {
       must(batch.index === from + i, `group ${this.group}: batch ${batch.index} was read where ${from + i} was due`);
-      const known = this.batches[batch.index];
+      const known = this.batchAt(batch.index);
       if (known) this.#checkSame(known, batch);
       else this.#takeNew(batch);
-    });
+    }
   }
 
   /** What a read must give, if all batches are known up to `belowIndex`. */
@@ -119,7 +221,8 @@ export class GroupModel {
         : batch.baseOffset >= from.offset || batch.baseOffset + batch.recordCount > from.offset;
     const expected: StoredBatch[] = [];
     let bytes = 0;
-    for (const batch of this.batches.slice(0, belowIndex)) {
+    for (const { batch } of this.#known) {
+      if (batch.index >= belowIndex) break;
       if (!isWanted(batch)) continue;
       if (expected.length > 0 && bytes + storedBytes(batch) > maxBytes) break;
       expected.push(batch);
@@ -128,6 +231,7 @@ export class GroupModel {
     return expected;
   }
 
+  /** A read must have given these. */
   checkSameBatches(read: readonly StoredBatch[], expected: readonly StoredBatch[], what: string): void {
     const indexes = (batches: readonly StoredBatch[]) => batches.map(({ index }) => index).join(" ");
     must(
@@ -140,6 +244,36 @@ export class GroupModel {
     }
   }
 
+  /** What is cut off is never to come back. */
+  #cutTo(end: number): void {
+    for (const [index, { submission }] of this.#acknowledged) {
+      if (index < end) continue;
+      submission.outcome = "cut off";
+      this.#acknowledged.delete(index);
+    }
+    for (const { batch } of this.#known.splice(Math.max(end - this.#base, 0))) {
+      const submission = batch.kind === BatchKind.checkpoint ? undefined : this.#submissionOf(batch);
+      if (submission) submission.outcome = "cut off";
+    }
+    this.#expectedFolds.clear();
+    this.#leastEnd = Math.min(this.#leastEnd, end);
+    this.mustBegin = true;
+  }
+
+  #beginWith(checkpoint: StoredBatch): void {
+    this.#cutTo(0);
+    this.#base = checkpoint.index;
+    this.termSeen = Math.max(this.termSeen, checkpoint.term);
+    this.#known = [{ batch: checkpoint, after: foldIn(checkpoint.payload) }];
+    this.#leastEnd = checkpoint.index + 1;
+    this.commit = checkpoint.index + 1;
+    this.isSpoiled = false;
+  }
+
+  #submissionOf({ payload }: StoredBatch): Submission | undefined {
+    return payload.length < 4 ? undefined : this.#submissions.get(viewOf(payload).getUint32(0, true));
+  }
+
   #checkSame(known: StoredBatch, batch: StoredBatch): void {
     const same =
       known.index === batch.index && sameBytes(known.header, batch.header) && sameBytes(known.payload, batch.payload);
@@ -148,34 +282,48 @@ export class GroupModel {
 
   #takeNew(batch: StoredBatch): void {
     const { group } = this;
-    const before = this.batches.at(-1);
+    const before = this.#known.at(-1)?.batch;
     const name = `group ${group}: batch ${batch.index}`;
-    must(batch.index === this.batches.length, `${name} leaves a gap after ${this.batches.length - 1}`);
+    must(batch.index === this.end, `${name} leaves a gap after ${this.end - 1}`);
     const offset = before ? before.baseOffset + before.recordCount : this.startOffset;
     must(batch.baseOffset === offset, `${name} is at offset ${batch.baseOffset}, not ${offset}`);
     must(batch.term >= (before?.term ?? 0), `${name} goes back in terms`);
     must(batch.appendTimeMicros >= (before?.appendTimeMicros ?? 0), `${name} goes back in time`);
-    must(digestFollows(batch, before?.digest ?? new Uint8Array(32), this.#hash), `${name} breaks the chain of digests`);
-    if (batch.kind === BatchKind.checkpoint) this.#checkCheckpoint(batch, before);
+    const digest = before?.digest ?? new Uint8Array(digestBytes);
+    must(digestFollows(batch, digest, this.#hash), `${name} breaks the chain of digests`);
+    const fold = this.foldBefore(batch.index);
+    must(fold !== undefined, `${name} is read before the one before it`);
+    if (batch.kind === BatchKind.checkpoint) this.#checkCheckpoint(batch, before, fold);
     else this.#checkSubmitted(batch);
-    this.batches.push(copyOf(batch));
+    const after = foldOver(fold, batch, this.#hash);
+    this.#known.push({ batch: copyOf(batch), after });
+    this.termSeen = Math.max(this.termSeen, batch.term);
+    const expected = this.#expectedFolds.get(batch.index + 1);
+    if (expected) this.#checkFold(batch.index + 1, after, expected);
     this.#leastEnd = Math.max(this.#leastEnd, batch.index + 1);
     this.#checkReceipt(batch);
   }
 
-  #checkCheckpoint(batch: StoredBatch, before: StoredBatch | undefined): void {
-    const state = before ? rolledState(this.group, batch.index) : this.checkpointState;
-    const payload = checkpointPayload(before?.term ?? 0, before?.digest ?? new Uint8Array(32), state);
+  #checkFold(index: number, known: Fold, worked: Fold): void {
+    const [a, b] = [`${known.count} batches (${known.sum})`, `${worked.count} (${worked.sum})`];
+    must(
+      sameFold(known, worked),
+      `group ${this.group}: before ${index} the first batch on gives ${a}, the last checkpoint ${b}`,
+    );
+  }
+
+  #checkCheckpoint(batch: StoredBatch, before: StoredBatch | undefined, fold: Fold): void {
+    const state = before ? checkpointState(fold, this.group, batch.index) : this.checkpointState;
+    const payload = checkpointPayload(before?.term ?? 0, before?.digest ?? new Uint8Array(digestBytes), state);
     must(sameBytes(batch.payload, payload), `group ${this.group}: checkpoint ${batch.index} says something else`);
   }
 
   #checkSubmitted(batch: StoredBatch): void {
     const name = `group ${this.group}: batch ${batch.index}`;
-    must(batch.payload.length >= 4, `${name} was never appended`);
-    const submission = this.#submissions.get(viewOf(batch.payload).getUint32(0, true));
+    const submission = this.#submissionOf(batch);
     must(submission !== undefined, `${name} was never appended`);
     const { id, kind, payload, recordCount, begins, outcome } = submission;
-    must(outcome !== "refused", `${name} holds append ${id}, which was refused`);
+    must(outcome !== "refused" && outcome !== "cut off", `${name} holds append ${id}, which was ${outcome}`);
     must(sameBytes(batch.payload, payload), `${name} has another payload than append ${id}`);
     must(batch.kind === kind && batch.recordCount === recordCount, `${name} has another kind or count`);
     must(begins === undefined || begins.term === batch.term, `${name} is of term ${batch.term}`);
@@ -195,13 +343,6 @@ export class GroupModel {
       sameBytes(submission.payload, batch.payload);
     must(same, `group ${this.group}: batch ${batch.index} is not the one that its receipt names`);
   }
-}
-
-/** What a checkpoint that the log writes by itself says: determined by its place. */
-export function rolledState(group: number, index: number): Uint8Array {
-  const state = new Uint8Array((group * 131 + index * 977) % 1500);
-  state.fill((group + index) & 0xff);
-  return state;
 }
 
 function copyOf(batch: StoredBatch): StoredBatch {

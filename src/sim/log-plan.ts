@@ -6,10 +6,16 @@ import type { LogOptions } from "../log/settings.ts";
 import type { SegmentLimits } from "../log/types.ts";
 import type { SimRandom } from "./random.ts";
 
+/** What goes wrong in a run, beside kills and power cuts. */
+export type Trouble = "none" | "sync" | "room" | "damage";
+
 /** A whole run. */
 export interface LogPlan {
+  readonly trouble: Trouble;
   readonly lives: number;
-  readonly settings: LogOptions;
+  /** Most steps of a life; most lives have fewer. */
+  readonly stepsMax: number;
+  readonly settings: LogOptions & { readonly journalFileBytes: number; readonly journalFiles: number };
   readonly volumeBytes: number;
   readonly rolling: SegmentLimits;
   readonly groupsMax: number;
@@ -24,6 +30,8 @@ export interface LogPlan {
   /** How often an append is large enough to go to its segment at once. */
   readonly large: number;
   readonly largeMaxBytes: number;
+  /** How often logs are cut, trimmed or begun anew, by step. */
+  readonly changes: number;
   /** Longest pause between two steps, milliseconds. */
   readonly pauseMaxMs: number;
 }
@@ -33,24 +41,27 @@ export interface Ending {
   readonly kind: "close" | "kill" | "power cut";
   /** After so many calls of the disk; a life that has nothing more to do before is closed. */
   readonly atCall: number;
-  readonly steps: number;
   /** The power goes before the next life. */
-  readonly powerCutAfter?: boolean;
+  readonly powerCutAfter: boolean;
 }
 
 const kibibyte = 1 << 10;
 const mebibyte = 1 << 20;
 
 /** `trouble`: what goes wrong, where it is not to be drawn. */
-export function planOf(random: SimRandom, trouble = drawTrouble(random)): LogPlan {
+export function planOf(random: SimRandom, given?: Trouble): LogPlan {
+  const drawn = random.pick<Trouble>(["none", "none", "none", "sync", "sync", "room", "room", "damage"]);
+  const trouble = given ?? drawn;
   const room = trouble === "room";
-  // Of a full ring an eighth of a file is left for starts and stops: each takes 4 KiB.
-  const journalUnitBytes = (room ? 256 : 64) * kibibyte;
+  // Of a full ring a sixteenth of a file is left for starts and stops: each takes 4 KiB.
+  const journalUnitBytes = (room ? 512 : 64) * kibibyte;
   const journalFileBytes = random.pick(room ? [1, 1, 1, 2] : [1, 1, 1, 1, 1, 1, 2, 4]) * journalUnitBytes;
   const journalFiles = random.between(2, 4);
   const ringBytes = journalFileBytes * journalFiles;
   return {
-    lives: random.between(2, 6),
+    trouble,
+    lives: random.between(2, room ? 4 : 6),
+    stepsMax: random.pick([15, 30, 60, 120]),
     settings: {
       journalFileBytes,
       journalUnitBytes,
@@ -60,13 +71,13 @@ export function planOf(random: SimRandom, trouble = drawTrouble(random)): LogPla
       markDelayMs: random.pick([1, 20, 100]),
       segmentHandles: random.pick([1, 3, 100]),
       indexMemoryBytes: random.pick([0, 500, mebibyte]),
-      appendQueueMaxBytes: random.pick([6 * journalFileBytes, 64 * mebibyte, 64 * mebibyte]),
+      appendQueueMaxBytes: random.pick([journalFileBytes / 2, 6 * journalFileBytes, 64 * mebibyte, 64 * mebibyte]),
       freeSpaceReserve: random.pick([0, 0, 0.01]),
     },
     // The ring takes a sixteenth, the rest fills up or does not.
     volumeBytes: room ? Math.floor(ringBytes * (random.chance(0.7) ? 16 : 1 + 4 * random.fraction())) : 1024 * mebibyte,
     rolling: {
-      maxBytes: random.pick([600, 10 * kibibyte, 100 * kibibyte, 64 * mebibyte]),
+      maxBytes: random.pick([600, 3 * kibibyte, 10 * kibibyte, 100 * kibibyte, 64 * mebibyte]),
       maxAgeMicros: random.pick([20_000, 2_000_000, 1e12]),
     },
     groupsMax: random.pick([1, 3, 8]),
@@ -74,21 +85,18 @@ export function planOf(random: SimRandom, trouble = drawTrouble(random)): LogPla
     writeBackFails: trouble === "sync" ? random.pick([0, 0.003]) : 0,
     copyOnWrite: room && random.chance(0.2),
     fills: room ? random.pick([0, 0.01, 0.03]) : 0,
-    payloadMaxBytes: random.pick([300, 2 * kibibyte, Math.floor(journalFileBytes / 17)]),
+    payloadMaxBytes: random.pick([300, 2 * kibibyte, Math.floor(journalFileBytes / (room ? 68 : 17))]),
     large: random.pick([0, 0.03, 0.2, 0.6]),
     // Two or more of what is flushed at once, seldom as much as the ring.
-    largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 8, 8, 8, 8, 8, 8])),
+    largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 8, 8, 8, 8, 8, 8]) / (room ? 4 : 1)),
     pauseMaxMs: random.pick([0, 5, 150]),
+    changes: random.pick([0, 0.1, 0.3]),
   };
 }
 
 export function endingOf(random: SimRandom): Ending {
   const kind = random.pick<Ending["kind"]>(["close", "kill", "kill", "power cut", "power cut"]);
   const soon = random.chance(0.3);
-  const atCall = kind === "close" ? Number.POSITIVE_INFINITY : random.skewed(1, soon ? 60 : 1500);
-  return { kind, atCall, steps: random.skewed(1, 120), powerCutAfter: random.chance(0.3) };
-}
-
-function drawTrouble(random: SimRandom): "none" | "sync" | "room" {
-  return random.pick(["none", "none", "none", "sync", "sync", "room", "room"]);
+  const atCall = kind === "close" ? Number.POSITIVE_INFINITY : soon ? random.skewed(1, 60) : random.skewed(20, 800);
+  return { kind, atCall, powerCutAfter: random.chance(0.3) };
 }

@@ -1,91 +1,154 @@
 /**
- * Reads of a run: what is durable once is there for ever, and a read from anywhere gives what is known.
+ * Reads of a run: what is durable once is there for ever, unless it is cut off, and a read from anywhere gives what is
+ * known.
  * @module
  */
 import { TailraceError } from "../base/errors.ts";
 import type { GroupLog } from "../log/types.ts";
-import { type GroupModel, must } from "./log-model.ts";
-import type { LogWorld } from "./log-world.ts";
+import type { GroupModel } from "./log-model.ts";
+import { type LifeContext, outcomeOf } from "./log-world.ts";
+import { must } from "./must.ts";
+import type { SimRandom } from "./random.ts";
 
-/** Reads logs in one life. */
+/** Reads one log in one life. */
 export class LogReads {
-  readonly #world: LogWorld;
-  /** Looks after a piece of work, and fails the run with it. */
-  readonly #spawn: (work: Promise<void>) => void;
+  readonly #model: GroupModel;
+  readonly #log: GroupLog;
+  readonly #life: LifeContext;
+  #next: number;
+  #isReading = false;
+  /** What stands at `#next` is damaged: there is no reading on. */
+  #isBlocked = false;
 
-  constructor(world: LogWorld, spawn: (work: Promise<void>) => void) {
-    this.#world = world;
-    this.#spawn = spawn;
+  constructor(model: GroupModel, log: GroupLog, life: LifeContext) {
+    this.#model = model;
+    this.#log = log;
+    this.#life = life;
+    this.#next = model.base;
   }
 
-  /** Reads a log from its beginning, and on as it grows: what is durable once is there for ever. */
-  follow(model: GroupModel, log: GroupLog): void {
-    const { random } = this.#world;
-    log.setCommit(log.durableEnd.index);
-    log.onDurable(() => log.setCommit(log.durableEnd.index));
-    let next = 0;
-    let reading = false;
-    const read = async () => {
-      if (reading) return;
-      reading = true;
-      while (next < log.durableEnd.index && (model.stage === "made" || model.stage === "making")) {
-        const { index } = log.durableEnd;
-        const batches = await log.read({
-          from: { index: next },
-          belowIndex: index,
-          maxBytes: random.skewed(1, 100_000),
-        });
-        must(batches.length > 0, `group ${model.group}: nothing is read from ${next} on, below ${index}`);
-        model.take(next, batches);
-        next += batches.length;
-      }
-      reading = false;
-    };
-    const reads = () => {
-      model.endSeen(log.durableEnd);
-      this.#spawn(read().catch((error: unknown) => this.#checkReadError(model, error)));
-    };
-    log.onDurable(reads);
-    reads();
+  /** Reads a log from its beginning, and on as it grows. */
+  follow(): void {
+    this.#log.onDurable(() => this.#durable());
+    this.#durable();
   }
 
-  /** Reads from anywhere, and compares with what is known. */
-  async read(model: GroupModel, log: GroupLog): Promise<void> {
-    const { random, disk } = this.#world;
-    const belowIndex = model.batches.length;
-    const picked = model.batches[random.between(0, Math.max(belowIndex - 1, 0))];
-    if (!picked) return;
-    const maxBytes = random.skewed(1, 300_000);
+  /** Reads on after a change, from where the log may be another. */
+  readOn(): void {
+    this.#next = this.#model.end;
+    this.#isBlocked = false;
+    this.#durable();
+  }
+
+  /** Whether all is read that there is to read. */
+  get isCaughtUp(): boolean {
+    return this.#isBlocked || this.#model.end === this.#log.durableEnd.index;
+  }
+
+  #durable(): void {
+    const model = this.#model;
+    if (model.change) return;
+    if (!model.isSpoiled) model.endSeen(this.#log.durableEnd);
+    if (!model.isFollower) this.commit(this.#log.durableEnd.index);
+    this.#life.spawn(this.#read());
+  }
+
+  /** Tells the log what is committed. */
+  commit(index: number): void {
+    const [model, log] = [this.#model, this.#log];
+    model.commit = Math.max(model.commit, index);
+    // A damaged log may end before what was committed.
+    log.setCommit(model.isSpoiled ? Math.min(model.commit, log.durableEnd.index) : model.commit);
+  }
+
+  /** While a log is changed nobody knows what there is to read. */
+  get #isReadable(): boolean {
+    const { stage, change } = this.#model;
+    return (stage === "made" || stage === "making") && !change && !this.#isBlocked;
+  }
+
+  async #read(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
     try {
-      if (random.chance(0.25)) {
-        const micros = picked.appendTimeMicros + random.between(-1, 1);
-        const first = model.batches.find(({ appendTimeMicros }) => appendTimeMicros >= micros);
-        const found = await log.findTime(micros, belowIndex);
-        const expected = first ? first.index : belowIndex;
-        must(
-          first ? found.index === expected : found.index >= expected,
-          `group ${model.group}: time ${micros} is found at ${found.index}, not ${expected}`,
-        );
-        disk.count("read by time");
-        return;
-      }
-      const offset = picked.baseOffset + random.between(-1, picked.recordCount);
-      const from = random.chance(0.5) ? { index: picked.index } : { offset: Math.max(offset, 0) };
-      const request = { from, belowIndex, maxBytes };
-      const expected = model.expectedRead(request);
-      const read = await log.read(request);
-      // The rest of a log that is removed meanwhile may be gone already.
-      if (model.wasRemoved) expected.splice(read.length);
-      model.checkSameBatches(read, expected, `a read from ${JSON.stringify(from)} below ${belowIndex}`);
-      disk.count("index" in from ? "read by index" : "read by offset");
+      while (this.#isReadable && this.#next < this.#log.durableEnd.index) await this.#readSome();
     } catch (error) {
-      this.#checkReadError(model, error);
+      this.#isBlocked = this.#checkError(error) === "damaged";
+    } finally {
+      this.#isReading = false;
     }
   }
 
-  #checkReadError(model: GroupModel, error: unknown): void {
+  async #readSome(): Promise<void> {
+    const [model, log] = [this.#model, this.#log];
+    const { index: belowIndex } = log.durableEnd;
+    const { changes } = model;
+    const from = { index: this.#next };
+    const batches = await log.read({ from, belowIndex, maxBytes: this.#life.random.skewed(1, 100_000) });
+    // A change began or was over: what was read is of the log before or after it.
+    if (changes !== model.changes) {
+      if (!model.change) this.#next = Math.min(this.#next, model.end);
+      return;
+    }
+    must(batches.length > 0, `group ${model.group}: nothing is read from ${from.index} on, below ${belowIndex}`);
+    model.take(from.index, batches);
+    this.#next += batches.length;
+  }
+
+  /** Reads from anywhere, and compares with what is known. */
+  async anywhere(random: SimRandom): Promise<void> {
+    const model = this.#model;
+    if (model.count === 0 || model.change) return;
+    try {
+      if (random.chance(0.25)) await this.#byTime(random);
+      else await this.#byPlace(random);
+    } catch (error) {
+      this.#checkError(error);
+    }
+  }
+
+  async #byTime(random: SimRandom): Promise<void> {
+    const model = this.#model;
+    const { end: belowIndex, changes } = model;
+    const batches = model.batches;
+    const micros = (batches[random.between(0, batches.length - 1)]?.appendTimeMicros ?? 0) + random.between(-1, 1);
+    const first = batches.find(({ appendTimeMicros }) => appendTimeMicros >= micros);
+    const found = await this.#log.findTime(micros, belowIndex);
+    // Where there is none it says where the committed part ends, which moves.
+    if (changes !== model.changes || (!first && model.isFollower)) return;
+    const expected = first ? first.index : belowIndex;
+    must(
+      first ? found.index === expected : found.index >= expected,
+      `group ${model.group}: time ${micros} is found at ${found.index}, not ${expected}`,
+    );
+    this.#life.world.disk.count("read by time");
+  }
+
+  async #byPlace(random: SimRandom): Promise<void> {
+    const model = this.#model;
+    const { end: belowIndex, changes } = model;
+    const picked = model.batchAt(random.between(model.base, belowIndex - 1));
+    must(picked !== undefined, `group ${model.group}: a known batch is not known`);
+    const offset = picked.baseOffset + random.between(-1, picked.recordCount);
+    const from = random.chance(0.5) ? { index: picked.index } : { offset: Math.max(offset, 0) };
+    const request = { from, belowIndex, maxBytes: random.skewed(1, 300_000) };
+    const expected = model.expectedRead(request);
+    const read = await this.#log.read(request);
+    if (changes !== model.changes) return;
+    // The rest of a log that is removed meanwhile may be gone already, and a damaged one is read up to the damage.
+    const mayBeShort = model.wasRemoved || this.#log.damage !== undefined || (model.isSpoiled && read.length > 0);
+    if (mayBeShort) expected.splice(read.length);
+    model.checkSameBatches(read, expected, `a read from ${JSON.stringify(from)} below ${belowIndex}`);
+    this.#life.world.disk.count("index" in from ? "read by index" : "read by offset");
+  }
+
+  #checkError(error: unknown): "damaged" | "over" {
+    const model = this.#model;
     const wasRemoved = error instanceof TailraceError && error.reason === "stream_not_found";
-    if (wasRemoved && (model.wasRemoved || model.stage === "gone")) return;
-    throw error;
+    if (wasRemoved && (model.wasRemoved || model.stage === "gone")) return "over";
+    // A change may fail under a reading, and so may the disk.
+    const outcome = outcomeOf(error, `reading group ${model.group}`, this.#life, model);
+    if (outcome === "damaged") this.#life.world.disk.count("damage: a read is refused");
+    return outcome === "damaged" ? "damaged" : "over";
   }
 }

@@ -3,17 +3,23 @@
  * @module
  */
 import { systemHash } from "../host/hash.ts";
+import { Coverage } from "./coverage.ts";
 import { SimDisk, type Tally } from "./disk.ts";
-import { LogLife } from "./log-life.ts";
-import { Broken } from "./log-model.ts";
-import { type Ending, endingOf, planOf } from "./log-plan.ts";
+import { checkFiles } from "./left-files.ts";
+import { type LifeEnd, LogLife } from "./log-life.ts";
+import { type LogPlan, planOf, type Trouble } from "./log-plan.ts";
 import type { LogWorld } from "./log-world.ts";
+import { Broken } from "./must.ts";
+import { plantDamage } from "./planted-damage.ts";
 import { SimRandom } from "./random.ts";
+import { type LifeScript, type RunScript, scriptOf, scriptText, stepsTo } from "./run-script.ts";
 import { passTime, Timeline } from "./timeline.ts";
 
 /** What became of a run. */
 export interface RunReport {
   readonly seed: number;
+  /** What it did. */
+  readonly script: RunScript;
   /** Why it failed; `undefined`: all held. */
   readonly failure: Error | undefined;
   /** What happened and how often. */
@@ -26,46 +32,85 @@ export interface RunReport {
 export interface RunOptions {
   /** Told of everything, line by line. */
   readonly trace?: (line: string) => void;
-  /** Ends of the lives, where they are not to be drawn. */
-  readonly endings?: readonly Ending[];
-  /** Nothing goes wrong but that lives end. */
-  readonly withoutTrouble?: boolean;
+  /** What it does, where that is not to be drawn. */
+  readonly script?: RunScript;
+  /** What goes wrong beside kills and power cuts, where that is not to be drawn. */
+  readonly trouble?: Trouble;
+  /** Makes another disk of the one that the run would have. */
+  readonly spoilDisk?: (disk: SimDisk) => void;
 }
 
 /** Runs one seed. The same seed gives the same run. */
 export async function runLog(seed: number, options: RunOptions = {}): Promise<RunReport> {
-  const random = new SimRandom(seed);
   const timeline = new Timeline();
   const tally: Tally = new Map();
   const { trace } = options;
   const tell = trace && ((line: string) => trace(`${timeline.nowMs.toFixed(3).padStart(10)} ms  ${line}`));
-  const plan = planOf(random.fork(), options.withoutTrouble ? "none" : undefined);
-  const disk = new SimDisk({ timeline, random: random.fork(), totalBytes: plan.volumeBytes, tally });
-  disk.trace = tell;
-  disk.faults = plan;
-  const world: LogWorld = {
-    ...{ disk, random: random.fork(), plan, hash: systemHash, groups: new Map(), trace: tell },
-    ...{ lastGroup: 0, lastAppend: 0, isMade: false },
-  };
+  const plan = planOf(SimRandom.of(seed), options.trouble);
+  const disk = new SimDisk({ timeline, random: SimRandom.of(seed, 0), totalBytes: plan.volumeBytes, tally });
+  const world = worldOn(disk, { seed, plan, trace: tell });
+  options.spoilDisk?.(disk);
+  const script = options.script ?? scriptOf(seed, plan);
   tell?.(`seed ${seed}: ${JSON.stringify(plan)}`);
-  const contents = () => disk.fingerprint(systemHash);
-  const endings = options.endings ?? Array.from({ length: plan.lives }, () => endingOf(world.random));
+  tell?.(`lives ${scriptText(script)}`);
+  const report = { seed, script, tally, contents: () => disk.fingerprint(systemHash) };
   try {
-    for (const [life, ending] of endings.entries()) {
-      tell?.(`=== life ${life + 1} of ${endings.length}: ${JSON.stringify(ending)}`);
-      const end = await passTime(timeline, new LogLife(world, ending).run());
-      tell?.(`=== life ${life + 1} ended: ${end}`);
-      if (ending.powerCutAfter) disk.powerCut();
-    }
-    // A last one without trouble, in which all that was acknowledged is read once more.
-    disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
-    disk.totalBytes = plan.volumeBytes * 4;
-    tell?.("=== last life");
-    await passTime(timeline, new LogLife(world, { kind: "close", atCall: Number.POSITIVE_INFINITY, steps: 3 }).run());
-    return { seed, failure: undefined, tally, contents };
+    for (const life of script) await live(world, life);
+    await liveLast(world);
+    return { ...report, failure: undefined };
   } catch (error) {
     tell?.(`failed: ${error instanceof Error ? error.stack : error}`);
     if (tell) for (const { path, node } of disk.files()) tell(`left: ${path}, ${node.size} bytes`);
-    return { seed, failure: error instanceof Error ? error : new Broken(String(error)), tally, contents };
+    return { ...report, failure: error instanceof Error ? error : new Broken(String(error)) };
   }
+}
+
+function worldOn(disk: SimDisk, of: { seed: number; plan: LogPlan; trace: LogWorld["trace"] }): LogWorld {
+  const { seed, plan, trace } = of;
+  const coverage = new Coverage(disk.tally);
+  const { journalFileBytes, journalFiles } = plan.settings;
+  disk.trace = trace;
+  disk.faults = plan;
+  disk.onWrite = (path, parts, at) => {
+    coverage.written(path, parts, at);
+    const slot = /^\/data\/journal\/(\d+)$/.exec(path)?.[1];
+    if (slot === undefined) return;
+    const end = parts.reduce((sum, { length }) => sum + length, at);
+    const fits = Number(slot) < journalFiles && end <= journalFileBytes;
+    if (!fits) throw new Broken(`the ring has ${journalFiles} files of ${journalFileBytes}, and ${path} gets ${end}`);
+  };
+  return {
+    ...{ seed, disk, plan, coverage, trace, hash: systemHash, groups: new Map() },
+    ...{ lastGroup: 0, lastAppend: 0, planted: undefined, isMade: false },
+  };
+}
+
+async function live(world: LogWorld, life: LifeScript): Promise<LifeEnd> {
+  const { disk, trace, seed, plan } = world;
+  trace?.(`=== life ${life.number}: ${life.kind} at call ${life.atCall}, ${life.steps.length} steps`);
+  const end = await passTime(disk.timeline, new LogLife(world, life).run());
+  trace?.(`=== life ${life.number} ended: ${end}`);
+  if (end === "damage refused") disk.count("damage: start refused");
+  // What a refused start met is as it was; what it did meanwhile must have spoiled nothing.
+  if (world.planted?.refusesStart) {
+    world.planted.undo();
+    world.planted = undefined;
+  }
+  if (life.powerCutAfter) disk.powerCut();
+  const random = SimRandom.of(seed, life.number, 5);
+  if (plan.trouble === "damage" && world.isMade && random.chance(0.6)) world.planted = await plantDamage(world, random);
+  return end;
+}
+
+/** A last life without trouble, in which all that was acknowledged is read once more. */
+async function liveLast(world: LogWorld): Promise<void> {
+  const { disk, plan } = world;
+  disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
+  disk.totalBytes = plan.volumeBytes * 4;
+  const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY, powerCutAfter: false } as const;
+  const life = { ...ending, number: plan.lives, steps: stepsTo(3) };
+  let end: LifeEnd;
+  do end = await live(world, life);
+  while (end === "damage refused");
+  if (end === "closed" && plan.trouble !== "damage") checkFiles(world);
 }

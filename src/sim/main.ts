@@ -1,28 +1,34 @@
 /**
- * `npm run sim:disk -- --seeds N --from S [--trace]`: runs of the log on the simulated disk.
+ * `npm run sim:disk -- --seeds N --from S`: runs of the log on the simulated disk. A run that fails is shrunk, and the
+ * command that replays it is printed. With `--trace` all that happens is told; with `--lives` one seed does what the word
+ * says, as that command has it.
  * @module
  */
 import { parseArgs } from "node:util";
+import { countsText, runSeeds } from "./campaign.ts";
 import { runLog } from "./log-run.ts";
+import { readScript } from "./run-script.ts";
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "100" },
     from: { type: "string", default: "1" },
+    lives: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
-const [seeds, from] = [Number(values.seeds), Number(values.from)];
-const tally = new Map<string, number>();
-const failures = new Map<number, Error>();
-for (let seed = from; seed < from + seeds; seed++) {
-  const report = await runLog(seed, values.trace ? { trace: (line) => console.log(line) } : {});
-  for (const [what, count] of report.tally) tally.set(what, (tally.get(what) ?? 0) + count);
-  if (!report.failure) continue;
-  failures.set(seed, report.failure);
-  console.log(`seed ${seed}: ${report.failure.message}`);
-  console.log(`  replay it: npm run -s sim:disk -- --seeds 1 --from ${seed} --trace`);
+const { lives } = values;
+const from = Number(values.from);
+const trace = values.trace ? { trace: (line: string) => console.log(line) } : {};
+if (lives === undefined) {
+  const { counts, failed, seconds } = await runSeeds({ from, seeds: Number(values.seeds), ...trace });
+  console.log(countsText(counts));
+  console.log(
+    `${Number(values.seeds) - failed.length} runs passed, ${failed.length} failed, in ${seconds.toFixed(1)} s`,
+  );
+  process.exitCode = failed.length > 0 ? 1 : 0;
+} else {
+  const { failure } = await runLog(from, { script: readScript(lives), ...trace });
+  console.log(failure ? `seed ${from} fails: ${failure.message}` : `seed ${from} passes`);
+  process.exitCode = failure ? 1 : 0;
 }
-for (const [what, count] of [...tally].sort()) console.log(`${String(count).padStart(9)}  ${what}`);
-console.log(`${seeds - failures.size} runs passed, ${failures.size} failed`);
-process.exitCode = failures.size > 0 ? 1 : 0;

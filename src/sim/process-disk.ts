@@ -227,7 +227,8 @@ export class SimFile implements DiskFile {
         this.#node.failSync(this.#disk.random, this.#disk.survivalOf(this.path));
         throw this.#process.syncFailed(this.path);
       }
-      this.#node.endSync(sync);
+      if (this.#disk.script.syncLies?.(this.path)) this.#node.failSync(this.#disk.random);
+      else this.#node.endSync(sync);
     };
     // At a kill what was being synced still is on its way to the disk; a power cut decides.
     return this.#call("sync", syncing, effect, () => {});

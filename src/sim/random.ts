@@ -10,6 +10,13 @@ export class SimRandom implements Random {
     for (let i = 0; i < 4; i++) this.word();
   }
 
+  /** The source with this name: a seed, and what its draws are for. Others' draws do not change it. */
+  static of(...name: readonly number[]): SimRandom {
+    let seed = 0;
+    for (const part of name) seed = new SimRandom(seed ^ Math.imul(part + 1, 0x85ebca6b)).word();
+    return new SimRandom(seed);
+  }
+
   /** 32 bits. */
   word(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;

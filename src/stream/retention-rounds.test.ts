@@ -10,6 +10,7 @@ class Looked implements RetainedStream {
   isDue = true;
   looks: number[] = [];
   failure: Error | undefined;
+  learningMs = 0;
   readonly #clock: ManualClock;
 
   constructor(clock: ManualClock) {
@@ -17,6 +18,7 @@ class Looked implements RetainedStream {
   }
 
   async ready(): Promise<void> {
+    this.#clock.take(this.learningMs);
     this.isKnown = true;
   }
 
@@ -66,6 +68,21 @@ describe("rounds of retention", () => {
     only.isKnown = false;
     await clock.pass(10_000);
     assert.deepEqual([only.isKnown, only.looks.length], [true, 1]);
+  });
+
+  test("take a tenth of the time to learn what is not known, and no more", async () => {
+    const { clock, streams } = newRounds(100);
+    for (const stream of streams) {
+      stream.isKnown = false;
+      stream.learningMs = 10;
+    }
+    await clock.pass(10_000);
+    const known = () => streams.filter(({ isKnown }) => isKnown).length;
+    assert.ok(known() > 0 && known() <= 3, `${known()} at once`);
+    await clock.pass(5_000);
+    assert.ok(known() > 40 && known() <= 55, `${known()} within 5 seconds`);
+    await clock.pass(10_000);
+    assert.equal(known(), 100);
   });
 
   test("take many streams in turns, with pauses between", async () => {

@@ -31,6 +31,12 @@ export interface RetentionOptions {
 const turnMaxStreams = 2000;
 const turnMaxLooks = 50;
 const turnPauseMs = 5;
+/**
+ * After a start each stream's past has to be read before it is known what it keeps. The pause behind that is so many times
+ * as long, so that it takes no more than a tenth of the node's time.
+ */
+const learningPauses = 9;
+const turnLearningMs = 20;
 /** How soon a stream is looked at of which a segment was filled. */
 const rolledDelayMs = 1000;
 
@@ -81,14 +87,20 @@ export class RetentionRounds {
       this.#roundAtMs = clock.monotonicMs() + intervalMs;
     }
     let looks = 0;
+    let learningMs = 0;
     for (let passed = 0; passed < turnMaxStreams && looks < turnMaxLooks && !this.#isStopped; passed++) {
       const stream = this.#next();
       if (stream === undefined) break;
+      const isLearnt = !stream.isKnown;
+      const sinceMs = clock.monotonicMs();
       if (await this.#look(stream)) looks++;
+      if (isLearnt) learningMs += clock.monotonicMs() - sinceMs;
+      if (learningMs >= turnLearningMs) break;
     }
     this.#isRunning = false;
+    const pauseMs = Math.max(turnPauseMs, learningPauses * learningMs);
     const isOver = this.#round.length === 0 && this.#rolled.size === 0;
-    this.#schedule(isOver ? Math.max(this.#roundAtMs - clock.monotonicMs(), turnPauseMs) : turnPauseMs);
+    this.#schedule(isOver ? Math.max(this.#roundAtMs - clock.monotonicMs(), pauseMs) : pauseMs);
   }
 
   #next(): RetainedStream | undefined {

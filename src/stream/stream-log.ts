@@ -98,7 +98,7 @@ export class StreamLog implements LogOwner, CountedLog {
     this.state.restore(part);
   }
 
-  restoring(checkpoint: StreamPart): void {
+  restoring(checkpoint: Pick<StreamPart, "producers">): void {
     this.producers.restore(checkpoint.producers);
   }
 

@@ -132,6 +132,11 @@ export function encodeVoters(voters: readonly StoredReplica[]): Uint8Array {
   return toBinary(VotersSchema, create(VotersSchema, { voters: voters.map(toReplica) }));
 }
 
+/** Reads a set of voters. Throws on bytes that are none. */
+export function decodeVoters(payload: Uint8Array): StoredReplica[] {
+  return fromBinary(VotersSchema, payload).voters.map(fromReplica);
+}
+
 /** What readers and files begin with from a trim on. */
 export interface StoredTrim {
   /** First offset that readers are given. */

@@ -358,7 +358,7 @@ class LogReader:
     def read_segment(self, path, first_index):
         data = read_file(path)
         mark = self.known.mark
-        at, begins = 0, []
+        at, begins, controls = 0, [], []
         while True:
             index = self.place.index if self.place else first_index
             if index == mark.place.index and mark.segment == first_index and at != mark.position:
@@ -371,10 +371,12 @@ class LogReader:
             if not is_next or not self.take(batch):
                 break
             begins.append((batch.base_offset, batch.index, batch.time, at))
+            if batch.kind != RECORDS:
+                controls.append(batch.index)
             at += batch.length
         if index < mark.place.index and at < len(data):
             raise Damage("%s is bad at %d, below the mark" % (path, at))
-        self.check_index(path[:-4] + ".index", first_index, begins)
+        self.check_index(path[:-4] + ".index", first_index, begins, controls)
 
     def take(self, batch):
         """Adds a batch if it follows; the first of all brings along what it must follow."""
@@ -395,16 +397,19 @@ class LogReader:
             raise Damage("group %d has another digest or offset at its mark, %d" % (self.group, mark.index))
         return True
 
-    def check_index(self, path, first_index, begins):
+    def check_index(self, path, first_index, begins, controls):
         if not os.path.exists(path):
             return
         data = read_file(path)
         if len(data) < 40 or data[4:8] != b"TRIX" or number(data, 0, 4) != zlib.crc32(data[4:]):
             return
-        if number(data, 8, 4) != 1 or (number(data, 16), number(data, 24)) != (self.group, first_index):
+        if number(data, 8, 4) != 2 or (number(data, 16), number(data, 24)) != (self.group, first_index):
             return
-        entries = list(struct.iter_unpack("<QQQQ", data[40:]))
-        if len(entries) != number(data, 32) or not entries or entries[-1] not in begins:
+        count = number(data, 32)
+        if len(data) != 40 + 32 * count + 8 * number(data, 12, 4):
+            return
+        entries = list(struct.iter_unpack("<QQQQ", data[40 : 40 + 32 * count]))
+        if not entries or entries[-1] not in begins:
             return
         expected = []
         for entry in begins:
@@ -412,6 +417,10 @@ class LogReader:
                 expected.append(entry)
         if entries != expected[: len(entries)]:
             raise Damage("%s has entries that are none" % path)
+        last = entries[-1][1]
+        told = [control for (control,) in struct.iter_unpack("<Q", data[40 + 32 * count :]) if control < last]
+        if told != [control for control in controls if control < last]:
+            raise Damage("%s tells of other control batches than there are" % path)
         self.summary["index_entries"] += len(entries)
 
 

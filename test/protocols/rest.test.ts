@@ -249,6 +249,66 @@ describe("REST: refusals", () => {
     });
 });
 
+describe("REST: settings", () => {
+  const settingsOf = (stream: string, query = "", init: RequestInit = {}) =>
+    fetch(`${node.url}/v1/streams/${stream}/settings${query}`, init);
+  const patch = (stream: string, body: string, query = "") => settingsOf(stream, query, { method: "PATCH", body });
+
+  test("are told and changed, those that are given", async () => {
+    await post("set/records", "x");
+    const told = (await (await settingsOf("set/records")).json()) as { name: string; settings: object };
+    const settings = {
+      segmentMaxBytes: "67108864",
+      segmentMaxAgeS: "604800",
+      retentionBytes: "0",
+      retentionAgeS: "0",
+      recordMaxBytes: "0",
+      batchMaxBytes: "0",
+    };
+    assert.deepEqual([told.name, told.settings], ["set/records", settings]);
+    const response = await patch("set/records", '{"retentionAgeS": 60, "retention_bytes": "1073741824"}');
+    assert.deepEqual([response.status, response.headers.get("cache-control")], [200, "no-store"]);
+    const changed = (await response.json()) as { settings: object; settingsVersion: string };
+    const expected = { ...settings, retentionAgeS: "60", retentionBytes: "1073741824" };
+    assert.deepEqual([changed.settings, changed.settingsVersion], [expected, "2"]);
+  });
+
+  test("of another version are refused with those there are", async () => {
+    await post("versioned", "x");
+    const response = await patch("versioned", '{"retentionAgeS": "60"}', "?expected_version=3");
+    const { code, detail } = (await response.json()) as { code: string; detail: Record<string, unknown> };
+    assert.deepEqual(
+      [response.status, code, detail["reason"], detail["settingsVersion"]],
+      [400, "failed_precondition", "REASON_SETTINGS_CHANGED", "1"],
+    );
+  });
+
+  for (const [body, query, field, status] of [
+    ["", "", "body", 400],
+    ["[]", "", "body", 400],
+    ['{"retentionAge": 60}', "", "body", 400],
+    ['{"retentionAgeS": -1}', "", "body", 400],
+    ["{}", "", "settings", 400],
+    ['{"retentionBytes": 1}', "", "settings.retention_bytes", 400],
+    ['{"retentionAgeS": 60}', "?version=1", "version", 400],
+    ['{"retentionAgeS": 60}', "?expected_version=x", "expected_version", 400],
+  ] as const) {
+    test(`${body || "nothing"} with ${query || "no query"} is refused`, async () => {
+      await post("refused", "x");
+      const response = await patch("refused", body, query);
+      const { detail } = (await response.json()) as Refusal;
+      assert.deepEqual([response.status, detail.field], [status, field]);
+    });
+  }
+
+  test("of a stream that is not there are not there, and records are not patched", async () => {
+    assert.equal((await settingsOf("not/there")).status, 404);
+    assert.equal((await patch("not/there", '{"retentionAgeS": 60}')).status, 404);
+    const response = await fetch(`${node.url}/v1/streams/refused/records`, { method: "PATCH", body: "{}" });
+    assert.equal(response.status, 400);
+  });
+});
+
 describe("what caches may keep", () => {
   const immutable = "public, max-age=31536000, immutable";
   const rows: { name: string; query: (id: string) => string; caching: string }[] = [

@@ -1,62 +1,10 @@
-/**
- * The log on the simulated disk. Random runs, and one life that dies at each of its calls in turn; a run that fails says
- * which command replays it.
- */
+/** Runs of the log on the simulated disk: the same again from the same seed, and lives that die at each of their calls in turn. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Ending } from "../../src/sim/log-plan.ts";
-import { type RunReport, runLog } from "../../src/sim/log-run.ts";
+import { runLog } from "../../src/sim/log-run.ts";
+import { type LifeScript, stepsTo } from "../../src/sim/run-script.ts";
 
-const seeds = 1000;
-const firstSeed = 1;
-
-/** What a set of runs must have met, or it shows nothing. */
-const mustHappen = [
-  "append",
-  "append after room came back",
-  "append refused",
-  "bytes above a mark kept",
-  "death at work",
-  "death in recovery",
-  "failed sync",
-  "group removed",
-  "making refused",
-  "power cut that lost sectors",
-  "read by index",
-  "read by offset",
-  "read by time",
-  "start: clean",
-  "start: created",
-  "start: recovered",
-  "torn bytes cut",
-  "volume full",
-  "write without room",
-  "writing back failed",
-  "writing back failed with nobody to tell",
-];
-
-function checkReport({ seed, failure }: RunReport): void {
-  assert.equal(failure, undefined, `seed ${seed}; replay it: npm run -s sim:disk -- --seeds 1 --from ${seed} --trace`);
-}
-
-describe("the log on the simulated disk", () => {
-  test(`keeps what it acknowledged, in ${seeds} random runs`, { timeout: 600_000 }, async () => {
-    const tally = new Map<string, number>();
-    const since = performance.now();
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-      const report = await runLog(seed);
-      checkReport(report);
-      for (const [what, count] of report.tally) tally.set(what, (tally.get(what) ?? 0) + count);
-    }
-    console.log(`${seeds} runs in ${((performance.now() - since) / 1000).toFixed(1)} s`);
-    for (const what of mustHappen) console.log(`${String(tally.get(what) ?? 0).padStart(9)}  ${what}`);
-    assert.deepEqual(
-      mustHappen.filter((what) => !tally.has(what)),
-      [],
-      "these never happened",
-    );
-  });
-
+describe("a run of the log on the simulated disk", () => {
   test("the same seed gives the same run, call by call and byte by byte", async () => {
     for (let seed = 3; seed < 40; seed++) {
       const [first, second] = [await traced(seed), await traced(seed)];
@@ -66,27 +14,30 @@ describe("the log on the simulated disk", () => {
   });
 });
 
-const closed: Ending = { kind: "close", atCall: Number.POSITIVE_INFINITY, steps: 4 };
+const closed: LifeScript = {
+  ...{ number: 1, kind: "close", atCall: Number.POSITIVE_INFINITY },
+  ...{ powerCutAfter: true, steps: stepsTo(4) },
+};
 
 describe("one life dies at each of its calls", () => {
   const deaths = [
-    { name: "killed, and the power goes", endings: (atCall: number) => [died("kill", atCall, true)] },
-    { name: "the power goes", endings: (atCall: number) => [died("power cut", atCall)] },
+    { name: "killed, and the power goes", script: (atCall: number) => [died(0, "kill", atCall, true)] },
+    { name: "the power goes", script: (atCall: number) => [died(0, "power cut", atCall)] },
     {
       name: "killed, opened and closed, and the power goes",
-      endings: (atCall: number) => [died("kill", atCall), { ...closed, powerCutAfter: true }],
+      script: (atCall: number) => [died(0, "kill", atCall), closed],
     },
     {
       name: "killed in the recovery from a power cut, and the power goes",
-      endings: (atCall: number) => [died("power cut", 170), died("kill", atCall, true)],
+      script: (atCall: number) => [died(0, "power cut", 170), died(1, "kill", atCall, true)],
     },
   ];
-  for (const { name, endings } of deaths) {
+  for (const { name, script } of deaths) {
     test(name, { timeout: 120_000 }, async () => {
       // Each seed is another load; the first start is among the calls.
       for (const seed of [11, 12]) {
         for (let atCall = 1; atCall <= 120; atCall++) {
-          const { failure } = await runLog(seed, { endings: endings(atCall), withoutTrouble: true });
+          const { failure } = await runLog(seed, { script: script(atCall), trouble: "none" });
           assert.equal(failure, undefined, `seed ${seed}, call ${atCall}: ${failure?.message}`);
         }
       }
@@ -100,6 +51,6 @@ async function traced(seed: number): Promise<{ lines: string[]; contents: string
   return { lines, contents: report.contents() };
 }
 
-function died(kind: "kill" | "power cut", atCall: number, powerCutAfter = false): Ending {
-  return { kind, atCall, steps: 12, powerCutAfter };
+function died(number: number, kind: "kill" | "power cut", atCall: number, powerCutAfter = false): LifeScript {
+  return { number, kind, atCall, powerCutAfter, steps: stepsTo(12) };
 }

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { BatchKind } from "../../src/base/batch.ts";
 import { NoRoomError } from "../../src/base/disk-errors.ts";
 import { Tail } from "../../src/log/tail.ts";
 import type { GroupLog } from "../../src/log/types.ts";
@@ -179,7 +180,7 @@ describe("what a start, an append and a stream cost", () => {
     try {
       const tail = new Tail(0);
       for (let i = 0; i < count; i++) {
-        tail.push({ ringPosition: i, bytes: 260, baseOffset: i, appendTimeMicros: i, checkpoint: false });
+        tail.push({ ringPosition: i, bytes: 260, baseOffset: i, appendTimeMicros: i, kind: BatchKind.records });
       }
     } finally {
       globalThis.Uint32Array = real;

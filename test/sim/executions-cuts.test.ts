@@ -64,6 +64,14 @@ describe("a cut into segments", () => {
     assert.deepEqual(await labels(again.log), ["a", ...taken, "D"]);
   });
 
+  execution("journal-why 1: when a cut is done its files are cut on the disk", async (machine) => {
+    const { log } = await machine.open();
+    await threeInSegment(log);
+    await log.cut(2);
+    machine.powerCut(nothingSurvives);
+    assert.deepEqual(await labels((await machine.open()).log), ["a"]);
+  });
+
   execution("journal-why 3: a cut that recovery acts on is on the disk before its files are cut", async (machine) => {
     const { disk, folder, log } = await machine.open();
     await threeInSegment(log);

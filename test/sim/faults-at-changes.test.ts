@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { BatchKind, type StoredBatch } from "../../src/base/batch.ts";
-import { DiskError } from "../../src/base/disk-errors.ts";
+import { DiskError, NoRoomError } from "../../src/base/disk-errors.ts";
 import { TailraceError } from "../../src/base/errors.ts";
+import { segmentName } from "../../src/log/format.ts";
+import { FolderNode } from "../../src/sim/folder-node.ts";
 import {
   append,
   appendAll,
@@ -12,10 +14,14 @@ import {
   labels,
   large,
   type Machine,
+  nothingSurvives,
   readAll,
+  roomy,
   store,
+  watch,
 } from "./support/machine.ts";
 import { storedBytes } from "./support/planted.ts";
+import { calls } from "./support/scripted-disk.ts";
 
 describe("after a sync that failed", () => {
   execution("of a folder, nothing is promised by the journal, and nothing is changed", async (machine) => {
@@ -35,6 +41,63 @@ describe("after a sync that failed", () => {
   });
 });
 
+describe("in a frame that had no room", () => {
+  execution("what is appended is refused, and what a replica promised goes with a smaller one", async (machine) => {
+    const { log } = await machine.open();
+    await append(log, "a");
+    // Overwriting takes room too: for one frame of the smallest size there is some.
+    machine.disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: true };
+    machine.fill(4096);
+    const appended = Array.from({ length: 12 }, () => append(log, "b", 190));
+    const saved = log.save({ floor: { term: 3, index: 2 }, note: new Uint8Array(500) });
+    for (const { status } of await Promise.allSettled(appended)) assert.equal(status, "rejected");
+    await saved;
+    machine.powerCut();
+    machine.disk.totalBytes = roomy;
+    const again = (await machine.open()).log;
+    assert.deepEqual(again.floor, { term: 3, index: 2 });
+    assert.deepEqual(await labels(again), ["a"]);
+  });
+
+  execution("a new beginning leaves nothing open, and nothing changed", async (machine) => {
+    const { log, folder } = await machine.open();
+    await append(log, "a");
+    const [checkpoint] = await readAll(log);
+    assert.ok(checkpoint);
+    // For two folders and a name, and not for what is in the file.
+    machine.fill(8193);
+    await assert.rejects(log.install(storedBytes(checkpoint)), NoRoomError);
+    assert.deepEqual(await labels(log), ["a"]);
+    machine.disk.totalBytes = roomy;
+    await folder.close();
+    assert.deepEqual(machine.openFiles, []);
+  });
+});
+
+describe("what was removed and is back after a power cut", () => {
+  execution("goes at the next start, though the stop before was clean", async (machine) => {
+    const batches = await segmentsOfSome(machine);
+    const { log, folder } = await machine.open();
+    const [, second, third] = batches.filter(isCheckpoint);
+    assert.ok(second && third);
+    log.setCommit(log.durableEnd.index);
+    await log.dropBefore(second.index);
+    await folder.close();
+    machine.powerCut(nothingSurvives);
+    assert.ok(namesIn(machine, "groups/1/1").includes(segmentName(0)), "the file is back");
+    const again = await machine.open();
+    assert.equal(again.folder.report.kind, "clean");
+    assert.ok(!namesIn(machine, "groups/1/1").includes(segmentName(0)));
+
+    await again.log.install(storedBytes(third));
+    await again.folder.close();
+    machine.powerCut(nothingSurvives);
+    assert.deepEqual(namesIn(machine, "groups/1"), ["1", "2"], "the log is back");
+    assert.equal((await machine.open()).folder.report.kind, "clean");
+    assert.deepEqual(namesIn(machine, "groups/1"), ["2"]);
+  });
+});
+
 describe("of a log with damage", () => {
   execution("a read of one batch in a file that is gone says so, and not that there is none", async (machine) => {
     const batches = await segmentsOfSome(machine);
@@ -43,6 +106,43 @@ describe("of a log with damage", () => {
     await lose(machine, store(second));
     const { log } = await machine.open();
     await assert.rejects(log.read({ from: { index: third - 1 }, belowIndex: third, maxBytes: 1 }), isDamaged);
+  });
+
+  execution(
+    "a start that redoes a cut into a file that is gone calls the log damaged, and no other",
+    async (machine) => {
+      machine.settings = { ...machine.settings, tailMaxBytes: 1 };
+      const { log, folder, disk } = await machine.open();
+      await appendAll(log, ["a", "b", "c"]);
+      await append(machine.logOf(folder, 2), "other");
+      await machine.pass(50);
+      // The record of the cut is durable, the files are not cut yet.
+      const hold = disk.hold(calls("truncate", store()));
+      const cut = watch(log.cut(2));
+      await machine.until("the file is about to be cut", () => hold.held.length > 0);
+      machine.kill();
+      assert.equal(cut.outcome, "waits");
+      await lose(machine, store());
+      const again = await machine.open();
+      assert.match(again.log.damage ?? "", /missing/);
+      assert.deepEqual(await labels(machine.logOf(again.folder, 2)), ["other"]);
+    },
+  );
+
+  execution("what only the journal has is not trimmed to: that would be a flush", async (machine) => {
+    machine.segmentMaxBytes = 400;
+    const { log, folder } = await machine.open();
+    // One in a segment, and some segments' worth in the tail.
+    await append(log, "a", large);
+    await appendAll(log, ["b", "c", "d", "e"]);
+    const checkpoint = (await readAll(log)).findLast(isCheckpoint);
+    assert.ok(checkpoint && checkpoint.index > 0);
+    await folder.close();
+    await lose(machine, store());
+    const again = await machine.open();
+    again.log.setCommit(again.log.durableEnd.index);
+    await assert.rejects(again.log.dropBefore(checkpoint.index), isDamaged);
+    await append(machine.logOf(again.folder, 2), "other");
   });
 
   execution("a new beginning takes its place: that is whole, and takes appends", async (machine) => {
@@ -74,6 +174,13 @@ async function segmentsOfSome(machine: Machine): Promise<StoredBatch[]> {
   const batches = await readAll(log);
   await folder.close();
   return batches;
+}
+
+/** Names in a folder of the data folder. */
+function namesIn(machine: Machine, path: string): string[] {
+  const folder = machine.disk.find(`${dataFolder}/${path}`);
+  assert.ok(folder instanceof FolderNode);
+  return [...folder.names.keys()].sort();
 }
 
 /** A file is gone. */

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { Rule } from "./rules/rule.ts";
 import { rules } from "./rules/rules.ts";
-import { type Outcome, tryWithout } from "./rules/undo.ts";
+import { lineOf, type Outcome, tryWithout } from "./rules/undo.ts";
 
 const atOnce = 2;
 const timeoutMs = 600_000;
@@ -32,11 +32,10 @@ describe("a rule that is undone is missed", () => {
       outcomes ??= tryAll();
       const outcome = await outcomes.get(rule);
       assert.ok(outcome);
-      const { execution, seed, why, output } = outcome;
-      assert.ok(execution, `"${rule.execution}" does not fail without it:\n${output}`);
-      const random = rule.seeds === undefined ? "" : `, and seed ${seed} of at most ${rule.seeds}`;
-      lines.push(`without "${rule.undone}": "${rule.execution}" fails${random} (${why})`);
-      assert.ok(rule.seeds === undefined || seed !== undefined, `no seed up to ${rule.seeds} fails without it`);
+      lines.push(lineOf(rule, outcome));
+      assert.ok(outcome.execution, `"${rule.execution}" does not fail without it:\n${outcome.output}`);
+      const isCaught = rule.seeds === undefined || outcome.seed !== undefined;
+      assert.ok(isCaught, `no seed up to ${rule.seeds} fails without it`);
     });
   }
 

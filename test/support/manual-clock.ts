@@ -31,12 +31,17 @@ export class ManualClock implements Clock {
       const due = [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs);
       const [next] = due;
       if (next === undefined) break;
-      this.#moveTo(next.atMs);
+      this.#moveTo(Math.max(next.atMs, this.#ms));
       this.#timers.delete(next);
       next.wake();
       for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#moveTo(endMs);
+    this.#moveTo(Math.max(endMs, this.#ms));
+  }
+
+  /** Time passes while something is done. */
+  take(ms: number): void {
+    this.#moveTo(this.#ms + ms);
   }
 
   #moveTo(ms: number): void {

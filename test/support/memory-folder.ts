@@ -349,6 +349,10 @@ export class MemoryLog implements GroupLog {
     yield* this.batches.slice(index, this.#durableCount);
   }
 
+  async *controlBatches(index: number): AsyncIterable<StoredBatch> {
+    for await (const batch of this.headers(index)) if (batch.kind !== BatchKind.records) yield batch;
+  }
+
   makeFrom(checkpointState: Uint8Array, startOffset: number, appendTimeMicros: number): void {
     this.#put(BatchKind.checkpoint, withPrefix(checkpointState), 0, appendTimeMicros, 0, startOffset);
   }

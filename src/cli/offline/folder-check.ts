@@ -99,7 +99,7 @@ async function checkLogs(
   const context = {
     ...{ disk, hash, path, isClean: journal.isClean },
     visit: (batch: StoredBatch, place: BatchPlace) => {
-      names.visit(batch);
+      names.visit(batch, place.isConnected);
       visit?.(batch, place);
     },
     ...(progress ? { progress } : {}),

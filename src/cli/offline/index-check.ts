@@ -1,7 +1,5 @@
-import { sameBytes } from "../../base/bytes.ts";
 import type { DiskReads } from "../../host/disk.ts";
 import type { Hash } from "../../host/hash.ts";
-import { indexFile } from "../../log/format.ts";
 import { SegmentIndex } from "../../log/segment-index.ts";
 import type { Finding } from "./finding.ts";
 
@@ -32,9 +30,8 @@ export async function findingOfIndex(
   await file.close();
   const note = (what: string): Finding => ({ kind: "note", file: indexName, position: 0, group, what });
   const of = { group, segment: first, storeBytes: sizeBytes };
-  if (!SegmentIndex.fromFile(bytes, of, hash)) return note("the index is not whole, and will be made anew");
-  const entries = bytes.subarray(indexFile.headerBytes);
-  const wanted = expected.toFile(group, first, hash).subarray(indexFile.headerBytes);
-  const isPart = entries.length <= wanted.length && sameBytes(entries, wanted.subarray(0, entries.length));
+  const index = SegmentIndex.fromFile(bytes, of, hash);
+  if (!index) return note("the index is not whole, and will be made anew");
+  const isPart = index.isPartOf(expected);
   return isPart ? undefined : note("the index tells of other batches than its segment has");
 }

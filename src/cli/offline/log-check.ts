@@ -29,6 +29,14 @@ const pieceBytes = 1 << 20;
 export interface BatchPlace {
   readonly file: string;
   readonly position: number;
+  /** All before it is whole, from the base on. */
+  readonly isConnected: boolean;
+}
+
+/** Bytes that stand behind the last batch of a sealed segment. */
+export interface Excess {
+  readonly file: string;
+  readonly position: number;
 }
 
 /** What a check stands on. */
@@ -60,6 +68,9 @@ export interface CheckedLog {
   readonly end: LogPosition | undefined;
   /** The same in its segments: the end of the batches below `end` there; `undefined`: none of them is in a segment. */
   readonly inSegments: Mark | undefined;
+  /** Where it ended before anything was lost, as far as mark, segments and journal tell. */
+  readonly knownEnd: { readonly index: number; readonly offset: number };
+  readonly excess: readonly Excess[];
 }
 
 /** @throws {DataFolderError} Something was written by a newer version. */
@@ -69,6 +80,8 @@ export async function checkLog(known: KnownLog, context: CheckContext): Promise<
 
 /** What is missing from a place on, until something whole comes. */
 interface Gap {
+  /** All before it is whole. */
+  readonly isFirst: boolean;
   readonly from: { readonly index: number; readonly offset: number };
   readonly finding: Finding & { lost?: Lost };
 }
@@ -86,6 +99,7 @@ class LogCheck {
   #isWhole = true;
   #wholeEnd: LogPosition | undefined;
   #wholeInSegments: Mark | undefined;
+  readonly #excess: Excess[] = [];
 
   constructor(known: KnownLog, context: CheckContext) {
     const { base } = known;
@@ -109,7 +123,8 @@ class LogCheck {
     const { known } = this;
     return {
       ...{ known, findings: this.#findings, ...this.#counts, segments: this.#segments },
-      ...{ end: this.#wholeEnd, inSegments: this.#wholeInSegments },
+      ...{ end: this.#wholeEnd, inSegments: this.#wholeInSegments, excess: this.#excess },
+      knownEnd: { index: this.#end.index, offset: this.#end.offset },
     };
   }
 
@@ -159,8 +174,9 @@ class LogCheck {
       if (standing.batch && why === undefined) {
         const { batch } = standing;
         const { baseOffset, appendTimeMicros } = batch;
-        index.add({ baseOffset, index: batch.index, appendTimeMicros, position });
-        this.#take(batch, { file: name, position });
+        const isControl = batch.kind !== BatchKind.records;
+        index.add({ baseOffset, index: batch.index, appendTimeMicros, position, isControl });
+        this.#take(batch, name, position);
         position += batchBytes(batch);
         listed.sizeBytes = position;
         if (this.#isWhole) {
@@ -231,9 +247,7 @@ class LogCheck {
         return next;
       }
     }
-    // The search looks for what comes after an end, and the bad batch's own index may stand further on.
-    const before = { index: end.index - 1, term: end.term };
-    const broken = { group, end: before, position, sizeBytes: limit };
+    const broken = { group, end: { index: end.index, term: end.term }, position, sizeBytes: limit };
     const found = await batchBeyond(file, this.#context.hash, broken, position + 1);
     if (found !== undefined) this.#end = { ...end, digest: undefined };
     return found;
@@ -244,7 +258,8 @@ class LogCheck {
     const { mark } = this.#known;
     const next = this.#files.find((index) => index > first && index >= this.#end.index && index <= mark.segment);
     if (next !== undefined) {
-      this.#end = { ...this.#end, digest: undefined };
+      // Where the next file is the one that follows, what is bad may stand behind the last batch only.
+      if (next !== this.#end.index) this.#end = { ...this.#end, digest: undefined };
       return next;
     }
     this.#closeGap(mark.end);
@@ -260,7 +275,7 @@ class LogCheck {
       const whys = there.map(({ batch }) => whyNotAfter(this.#end, batch, this.#context.hash));
       const next = there.find((_, i) => whys[i] === undefined);
       if (next) {
-        this.#take(next.batch, next);
+        this.#take(next.batch, next.file, next.position);
         this.#counts.tailBatches += 1;
         continue;
       }
@@ -324,9 +339,9 @@ class LogCheck {
     return this.#end.index >= this.#known.mark.end.index && this.#gap === undefined;
   }
 
-  #take(batch: StoredBatch, place: BatchPlace): void {
+  #take(batch: StoredBatch, file: string, position: number): void {
     this.#closeGap({ index: batch.index, offset: batch.baseOffset });
-    this.#context.visit?.(batch, place);
+    this.#context.visit?.(batch, { file, position, isConnected: this.#isWhole });
     this.#counts.batches += 1;
     this.#counts.records += batch.recordCount;
     this.#counts.bytes += batchBytes(batch);
@@ -339,15 +354,20 @@ class LogCheck {
   #damage(file: string, position: number, what: string): void {
     const finding = { kind: "damage" as const, file, position, group: this.#known.group, what };
     this.#findings.push(finding);
+    this.#gap ??= { isFirst: this.#isWhole, finding, from: { index: this.#end.index, offset: this.#end.offset } };
     this.#isWhole = false;
-    this.#gap ??= { finding, from: { index: this.#end.index, offset: this.#end.offset } };
   }
 
   #closeGap(at: { readonly index: number; readonly offset: number }): void {
     if (!this.#gap) return;
-    const { finding, from } = this.#gap;
+    const { finding, from, isFirst } = this.#gap;
     this.#gap = undefined;
-    if (at.index <= from.index) return;
+    if (at.index <= from.index) {
+      // Nothing is missing: what is bad stands behind the last batch of its file, and the next file goes on from there.
+      this.#isWhole = isFirst && this.#end.digest !== undefined;
+      if (this.#isWhole) this.#excess.push({ file: finding.file, position: finding.position });
+      return;
+    }
     finding.lost = { firstIndex: from.index, endIndex: at.index, firstOffset: from.offset, endOffset: at.offset };
   }
 }

@@ -22,7 +22,7 @@ export function createCors(origins: readonly string[]): Cors {
   return {
     middleware: honoCors({
       origin: isAll ? "*" : [...origins],
-      allowMethods: ["GET", "HEAD", "POST", "OPTIONS"],
+      allowMethods: ["GET", "HEAD", "POST", "PATCH", "OPTIONS"],
       allowHeaders: allowed,
       exposeHeaders: exposed,
       maxAge: preflightMaxAgeS,

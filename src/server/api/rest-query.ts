@@ -4,13 +4,11 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { Context } from "hono";
 import { invalidField } from "../../base/errors.ts";
 import type { AppendOptions } from "../../stream/types.ts";
 import { AppendRequestSchema, type PositionSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
-import { toPosition } from "../../wire/position.ts";
-import type { ApiEnv } from "./app.ts";
 import { conditionsOf } from "./requests.ts";
+import { bigintOf, numberOf } from "./rest-request.ts";
 
 /** What an append by REST may say of what it depends on. */
 export const conditionNames = [
@@ -52,18 +50,6 @@ function producerId(text: string): Uint8Array {
   return Uint8Array.from({ length: 16 }, (_, at) => Number.parseInt(digits.slice(2 * at, 2 * at + 2), 16));
 }
 
-/** The query's parameters; one that is not known is refused, since a typing error would otherwise read too much. */
-export function queryOf(c: Context<ApiEnv>, known: readonly string[]): Map<string, string> {
-  const query = new Map<string, string>();
-  for (const [name, value] of new URL(c.req.url).searchParams) {
-    if (!known.includes(name)) {
-      throw invalidField(name.slice(0, 40), "it is not a parameter of this call", `Use ${known.join(", ")}`);
-    }
-    query.set(name, value);
-  }
-  return query;
-}
-
 /** Where a read begins. */
 export function startOf(from: string): MessageInitShape<typeof PositionSchema> {
   if (from === "earliest" || from === "latest") return { at: { case: from, value: true } };
@@ -75,30 +61,6 @@ export function startOf(from: string): MessageInitShape<typeof PositionSchema> {
     throw invalidField("from", `${JSON.stringify(from.slice(0, 40))} is not a place in a stream`, todo);
   }
   return { at: { case: "appendTime", value: timestampFromMs(ms) } };
-}
-
-/** A whole number; none where it is not given. */
-export function bigintOf(query: Map<string, string>, name: string): bigint | undefined {
-  const text = query.get(name);
-  if (text === undefined) return undefined;
-  if (!/^\d{1,20}$/.test(text)) {
-    throw invalidField(name, `${JSON.stringify(text.slice(0, 40))} is not a whole number from 0 on`, "Use digits only");
-  }
-  return BigInt(text);
-}
-
-/** The same, below 2^32. */
-export function numberOf(query: Map<string, string>, name: string): number | undefined {
-  const value = bigintOf(query, name);
-  if (value === undefined) return undefined;
-  if (value >= 2n ** 32n) throw invalidField(name, `${value} is too large`, "Use a number below 2^32");
-  return Number(value);
-}
-
-/** The stream's id, where it must be that one. */
-export function idOf(query: Map<string, string>): { streamId?: number } {
-  const id = bigintOf(query, "stream_id");
-  return id === undefined ? {} : { streamId: toPosition(id, "stream_id") };
 }
 
 /** A field, where there is a value for it. */

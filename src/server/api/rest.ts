@@ -3,6 +3,7 @@
  *
  *     POST /v1/streams/NAME/records?stream_id=&producer_id=&producer_epoch=&producer_sequence=&fence=&expected_offset=
  *     GET  /v1/streams/NAME/records?from=&end=&max_records=&max_bytes=&wait_ms=&stream_id=
+ *     GET, PATCH /v1/streams/NAME/settings        how the stream stands, and changing its settings (`rest-settings.ts`)
  *
  * POST takes one record's value as its body, and answers an AppendResponse as JSON. What it depends on is as in
  * AppendRequest; a producer's id is in hexadecimal, a fence token is text.
@@ -13,10 +14,9 @@
  */
 import { create, toJsonString } from "@bufbuild/protobuf";
 import type { Context } from "hono";
-import { invalidField, TailraceError } from "../../base/errors.ts";
+import { invalidField } from "../../base/errors.ts";
 import { cutRecords, eachRecord, recordValue } from "../../base/records.ts";
 import { RecordsWriter } from "../../base/records-writer.ts";
-import { checkStreamName } from "../../base/stream-name.ts";
 import { AppendResponseSchema, ReadRequestSchema, ReadResponseSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { appendResponse, readResponse } from "./answers.ts";
 import type { ApiApp, ApiEnv } from "./app.ts";
@@ -24,19 +24,20 @@ import { append } from "./append.ts";
 import { cacheControl } from "./caching.ts";
 import { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
-import { PlainBody, tooSlow } from "./message-body.ts";
 import { type ReadAnswer, read } from "./read.ts";
 import { readQuery } from "./requests.ts";
 import { restError } from "./rest-errors.ts";
-import { bigintOf, conditionNames, conditionsIn, idOf, numberOf, optional, queryOf, startOf } from "./rest-query.ts";
-
-const prefix = "/v1/streams/";
-const suffix = "/records";
+import { conditionNames, conditionsIn, optional, startOf } from "./rest-query.ts";
+import { asksFor, bigintOf, bodyOf, idOf, json, numberOf, queryOf, restPrefix, streamOf } from "./rest-request.ts";
+import { changeSettings, tellOne } from "./rest-settings.ts";
 
 /** Adds the routes. */
 export function addRest(app: ApiApp, api: ApiContext): void {
-  app.post(`${prefix}*`, (c) => served(c, api, "rest/append", appendOne));
-  app.get(`${prefix}*`, (c) => served(c, api, "rest/read", readSome));
+  app.post(`${restPrefix}*`, (c) => served(c, api, "rest/append", appendOne));
+  app.get(`${restPrefix}*`, (c) =>
+    asksFor(c, "settings") ? served(c, api, "rest/get_stream", tellOne) : served(c, api, "rest/read", readSome),
+  );
+  app.patch(`${restPrefix}*`, (c) => served(c, api, "rest/update_stream", changeSettings));
 }
 
 type Work = (c: Context<ApiEnv>, api: ApiContext, call: Call) => Promise<Response>;
@@ -68,7 +69,7 @@ async function served(c: Context<ApiEnv>, api: ApiContext, route: string, work: 
 }
 
 async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
-  const stream = streamOf(c);
+  const stream = streamOf(c, "records");
   const query = queryOf(c, ["stream_id", ...conditionNames]);
   checkContentType(c.req.header("content-type"));
   const value = await bodyOf(c, api, call);
@@ -82,7 +83,7 @@ async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promi
 }
 
 async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
-  const stream = streamOf(c);
+  const stream = streamOf(c, "records");
   const query = queryOf(c, ["from", "end", "max_records", "max_bytes", "wait_ms", "stream_id"]);
   const form = answerForm(c.req.header("accept"));
   const { streamId } = idOf(query);
@@ -111,61 +112,12 @@ async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promis
   return bytes(value, { ...headers, "content-type": "application/octet-stream" });
 }
 
-/**
- * The stream's name: all between `/v1/streams/` and the last `/records`, each part decoded once, so that `%2F` and `/`
- * are the same. It is taken from the path as it came, since a URL parser would resolve `..` in it.
- */
-function streamOf(c: Context<ApiEnv>): string {
-  const [path = ""] = rawUrl(c).split("?", 1);
-  const end = path.lastIndexOf(suffix);
-  if (!path.startsWith(prefix) || end < prefix.length || end + suffix.length !== path.length) {
-    throw invalidField("path", "it is not /v1/streams/NAME/records", "See the documentation of the REST interface");
-  }
-  let name: string;
-  try {
-    name = path.slice(prefix.length, end).split("/").map(decodeURIComponent).join("/");
-  } catch {
-    throw invalidField("stream", "the name in the path has a malformed % escape", "Encode it as UTF-8, each byte %XX");
-  }
-  checkStreamName(name, "stream");
-  return name;
-}
-
-function rawUrl(c: Context<ApiEnv>): string {
-  const url = c.env?.incoming?.url;
-  return url?.startsWith("/") === true ? url : c.req.url.replace(/^[a-z]+:\/\/[^/]*/, "");
-}
-
 function checkContentType(contentType: string | undefined): void {
   const type = (contentType ?? "application/octet-stream").split(";", 1)[0]?.trim().toLowerCase();
   if (type === "application/octet-stream" || type === "text/plain") return;
   const todo =
     "Send application/octet-stream or text/plain: with curl, -H 'content-type: text/plain' --data-binary @FILE";
   throw invalidField("content-type", `a record can't be of type ${String(type).slice(0, 80)}`, todo);
-}
-
-async function bodyOf(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Uint8Array> {
-  const body = new PlainBody(api.limits.requestMaxBytes, c.req.header("content-length"));
-  const reader = c.req.raw.body?.getReader();
-  if (reader === undefined) return body.finish();
-  const timer = api.clock.after(api.bodyTimeoutMs, () => call.end(tooSlow(api.bodyTimeoutMs)));
-  let heldBytes = 0;
-  try {
-    for (let part = await call.race(reader.read()); !part.done; part = await call.race(reader.read())) {
-      api.bodyMemory.take(part.value.length);
-      heldBytes += part.value.length;
-      body.add(part.value);
-    }
-    return body.finish();
-  } catch (error) {
-    if (error instanceof TailraceError) throw error;
-    // Whatever else the runtime calls it, the client is gone.
-    call.end("canceled");
-    throw call.ended;
-  } finally {
-    timer.cancel();
-    api.bodyMemory.giveBack(heldBytes);
-  }
 }
 
 function answerForm(accept: string | undefined): "json" | "lines" | "value" {
@@ -197,10 +149,6 @@ function lines(values: readonly Uint8Array[]): Uint8Array {
     joined[at++] = 0x0a;
   }
   return joined;
-}
-
-function json(body: string, headers: Record<string, string>): Response {
-  return new Response(body, { headers: { "content-type": "application/json", ...headers } });
 }
 
 function bytes(body: Uint8Array, headers: Record<string, string>): Response {

@@ -122,9 +122,9 @@ class Load {
 
   /** Appends to a log that is being removed are refused; and all are while the disk is full. */
   async #refused(group: number, serial: number, error: unknown): Promise<void> {
-    if (error instanceof TailraceError && error.reason === "stream_not_found") return;
+    if (isRemoval(error)) return;
     this.#say(["refused", group, serial, this.#whyRefused(error)]);
-    await this.#readLast(group);
+    await this.#readLast(group).catch(unlessRemoved);
     await new Promise((resolve) => setTimeout(resolve, refusalPauseMs));
   }
 
@@ -246,4 +246,13 @@ class Load {
     stampHeader(batch.subarray(0, batchHeader.bytes), payload, stamp, digestBefore, systemHash, batch);
     return batch;
   }
+}
+
+/** The log was, or is being, removed. */
+function isRemoval(error: unknown): boolean {
+  return error instanceof TailraceError && error.reason === "stream_not_found";
+}
+
+function unlessRemoved(error: unknown): void {
+  if (!isRemoval(error)) throw error;
 }

@@ -13,10 +13,12 @@ const pieceBytes = 64 << 10;
 
 export class SmallVolume {
   readonly folder: string;
+  readonly #bytes: number;
   readonly #filler: string;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, bytes: number) {
     this.folder = folder;
+    this.#bytes = bytes;
     this.#filler = path.join(folder, "filler");
   }
 
@@ -39,7 +41,7 @@ export class SmallVolume {
     };
     after(unmount);
     process.once("exit", unmount);
-    return new SmallVolume(folder);
+    return new SmallVolume(folder, bytes);
   }
 
   /** Removes all that is there. */
@@ -47,11 +49,11 @@ export class SmallVolume {
     for (const name of fs.readdirSync(this.folder)) fs.rmSync(path.join(this.folder, name), { recursive: true });
   }
 
-  /** Takes all the room that there is. */
+  /** Takes all the room that there is. @throws {Error} There is more than the volume has: it is not mounted any more. */
   fill(): void {
     const file = fs.openSync(this.#filler, "a");
     try {
-      for (const piece of [Buffer.alloc(pieceBytes, 1), Buffer.alloc(1, 1)]) writeUntilFull(file, piece);
+      for (const bytes of [pieceBytes, 1]) writeUntilFull(file, Buffer.alloc(bytes, 1), this.#bytes);
     } finally {
       fs.closeSync(file);
     }
@@ -63,10 +65,14 @@ export class SmallVolume {
   }
 }
 
-function writeUntilFull(file: number, piece: Buffer): void {
+function writeUntilFull(file: number, piece: Buffer, volumeBytes: number): void {
   try {
-    for (;;) fs.writeSync(file, piece);
+    for (let written = 0; written <= volumeBytes; ) written += fs.writeSync(file, piece);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
+    if (error instanceof Error && "code" in error && error.code === "ENOSPC") return;
+    throw error;
   }
+  // A test that goes on after its end would fill the machine's own disk.
+  fs.ftruncateSync(file, 0);
+  throw new Error(`more than the ${volumeBytes} bytes of the small volume were written: it is not mounted any more`);
 }

@@ -41,17 +41,24 @@ export async function runSubject(
   const underWay = new Set<string>();
   const begun = new Map<string, number>();
   let killed = false;
+  /** What was said can't be. */
+  let wrong: unknown;
   let rest: Buffer = Buffer.alloc(0);
   child.stdout.on("data", (chunk: Buffer) => {
     const all = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     const end = all.lastIndexOf(0x0a) + 1;
     rest = all.subarray(end);
     let killAfterMicros: number | undefined;
-    for (const line of all.toString("utf8", 0, end).split("\n")) {
-      if (line === "") continue;
-      const said: Said = JSON.parse(line);
-      note(said, underWay, begun);
-      killAfterMicros = hear(said, begun) ?? killAfterMicros;
+    try {
+      for (const line of all.toString("utf8", 0, end).split("\n")) {
+        if (line === "" || wrong !== undefined) continue;
+        const said: Said = JSON.parse(line);
+        note(said, underWay, begun);
+        killAfterMicros = hear(said, begun) ?? killAfterMicros;
+      }
+    } catch (error) {
+      wrong = error;
+      killAfterMicros = 0;
     }
     if (killAfterMicros === undefined || killed) return;
     killed = true;
@@ -61,6 +68,7 @@ export async function runSubject(
     child.once("close", (code, signal) => resolve(code ?? signal ?? "unknown"));
   });
   running.delete(child);
+  if (wrong !== undefined) throw wrong;
   return { how, underWay, begun };
 }
 

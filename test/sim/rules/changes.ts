@@ -6,8 +6,8 @@ export const changeRules: readonly Rule[] = [
     undone: "a new log's files are synced before its record",
     patch: [
       {
-        find: "  await file.truncate(checkpoint.length);\n  await file.sync();\n",
-        replace: "  await file.truncate(checkpoint.length);\n",
+        find: "    await file.truncate(bytes.length);\n    await file.sync();\n",
+        replace: "    await file.truncate(bytes.length);\n",
       },
     ],
     execution: "journal-why 7: it is there when its record is",
@@ -31,8 +31,8 @@ export const changeRules: readonly Rule[] = [
     undone: "a log that begins anew has no tail",
     patch: [
       {
-        find: "  group.tail = new Tail(mark.end.index);\n  group.end = mark.end;\n  group.strays = [];\n  group.state = { ...group.state, base, mark, placed",
-        replace: "  group.end = mark.end;\n  group.strays = [];\n  group.state = { ...group.state, base, mark, placed",
+        find: "  group.logNumber = record.logNumber;\n  group.tail = new Tail(mark.end.index);\n",
+        replace: "  group.logNumber = record.logNumber;\n",
       },
     ],
     execution: "journal-why 7: what the ring has of the old one counts no more",
@@ -78,6 +78,7 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 7: with its record it is gone, whatever is left of it",
+    seeds: 400,
   },
   {
     undone: "a group is dropped in the turn in which `gone` is synced",
@@ -94,8 +95,8 @@ export const changeRules: readonly Rule[] = [
     undone: "a journaled batch is placed by its digest, not by its index alone",
     patch: [
       {
-        find: "    if (batch.index === group.end.index && digestFollows(batch, group.end.digest, this.#hash)) {\n",
-        replace: "    if (batch.index === group.end.index) {\n",
+        find: "if (isNext && digestInFrameFollows(record.body, batch, group.end.digest, this.#hash)) {",
+        replace: "if (isNext) {",
       },
     ],
     execution: "journal-why 6: a journaled batch of another history is dropped, though its index fits",

@@ -14,7 +14,7 @@ export const costRules: readonly Rule[] = [
   },
   {
     undone: "two flushes are synced at once, not more",
-    patch: [{ find: "flushSlots: new FlushSlots(2),", replace: "flushSlots: new FlushSlots(16)," }],
+    patch: [{ find: "flushSlots: new Slots(2),", replace: "flushSlots: new Slots(16)," }],
     execution: "journal-why 11: at most two flushes are synced at once, however much waits for it",
   },
   {

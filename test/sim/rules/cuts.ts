@@ -72,13 +72,14 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: what is appended after a redone cut outlives the next recovery",
+    seeds: 400,
   },
   {
     undone: "a cut waits for what is on its way",
     patch: [
       {
-        find: "        await this.#rounds.nothingUnderWay();\n        this.#changesBegun += 1;",
-        replace: "        this.#changesBegun += 1;",
+        find: "        while (this.#rounds.isUnderWay) await this.#rounds.nothingUnderWay();\n        const failure",
+        replace: "        const failure",
       },
       {
         find: "    assert(!this.isBusy && !this.#held,",

@@ -1,26 +1,22 @@
 /**
- * `bun test/sim/rules/main.ts [PART OF A NAME]`: undoes rules, one after the other, and says who noticed.
+ * `npm run sim:rules -- [PART OF A RULE]`: undoes rules of the log, one after the other, and says what broke.
  * @module
  */
 import { rules } from "./rules.ts";
-import { tryWithout } from "./undo.ts";
+import { lineOf, tryWithout } from "./undo.ts";
 
-const [, , part = "", verbose] = process.argv;
+const [, , part = ""] = process.argv;
+let missed = 0;
 for (const rule of rules.filter(({ undone }) => undone.includes(part))) {
-  const outcome = await tryWithout(rule).catch((error: Error) => console.log(error.message));
-  if (!outcome) continue;
-  const { execution, seed, output } = outcome;
-  const random =
-    rule.seeds === undefined
-      ? ""
-      : `; random: ${seed === undefined ? "NOT " : ""}caught at ${seed ?? "any"} of ${rule.seeds}`;
-  console.log(`${execution ? "caught" : "NOT CAUGHT"}  ${rule.undone}  by "${rule.execution}"${random}`);
-  if (verbose || !execution)
-    console.log(
-      output
-        .split("\n")
-        .filter((line) => !/begins$/.test(line))
-        .slice(0, 60)
-        .join("\n"),
-    );
+  try {
+    const outcome = await tryWithout(rule);
+    console.log(lineOf(rule, outcome));
+    if (outcome.execution && (rule.seeds === undefined || outcome.seed !== undefined)) continue;
+    console.log(outcome.output);
+  } catch (error) {
+    console.log(error instanceof Error ? error.message : error);
+  }
+  missed += 1;
 }
+console.log(`${missed} missed`);
+process.exitCode = missed > 0 ? 1 : 0;

@@ -12,6 +12,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 2: a vote outlives the file that it was written to",
+    seeds: 400,
   },
   {
     undone: "a snapshot has what only the journal knows: a group that was made",
@@ -48,6 +49,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why A1: a tail is carried whole, or what is left of it would follow nothing",
+    seeds: 400,
   },
   {
     undone: "a file is not written anew while it is read",
@@ -63,6 +65,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 8: nothing is acknowledged, and no frame written, before the sync returned",
+    seeds: 400,
   },
   {
     undone: "the CRC of frames starts from a key that nobody knows",
@@ -76,27 +79,17 @@ export const ringRules: readonly Rule[] = [
   },
   {
     undone: "a bad frame with a whole one behind it is damage",
-    patch: [{ find: "    if (beyond) {\n", replace: "    if (beyond && beyond.number < 0) {\n" }],
+    patch: [{ find: "    if (!beyond) continue;\n", replace: "    if (!beyond || beyond.number > 0) continue;\n" }],
     execution: "journal-why 24: a synced frame that is bad is refused in words",
   },
   {
     undone: "the ring has as many files as its newest frame says",
-    patch: [
-      {
-        find: "  if (newest.files > runs.length) {\n",
-        replace: "  if (newest.files < 0) {\n",
-      },
-    ],
+    patch: [{ find: "if (newest.files <= runs.length) return [];", replace: "if (newest.files > 0) return [];" }],
     execution: "journal-why 24: a missing file of the ring is refused",
   },
   {
     undone: "every frame above `freed` is there",
-    patch: [
-      {
-        find: "  if (oldest && oldest.first > newest.freed + 1) {\n",
-        replace: "  if (oldest && oldest.first < 0) {\n",
-      },
-    ],
+    patch: [{ find: "if (oldest && oldest.first > freed + 1) {", replace: "if (oldest && oldest.first < 0) {" }],
     execution: "journal-why 24: a file of the ring that begins badly is refused",
   },
   {
@@ -119,10 +112,42 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 17: what is written after a clean stop is not lost by a crash",
+    seeds: 400,
   },
   {
     undone: "at a start nobody else writes to the journal",
     patch: [{ find: "    this.#run(() => opening.catch(() => {}));\n", replace: "" }],
     execution: "journal-why 17: a start writes one frame at a time, also while it makes room",
+  },
+  {
+    undone: "a file is free when no tail is in it, and not before",
+    patch: [{ find: "|| this.#pinning(round.slot).length > 0) return;", replace: ") return;" }],
+    execution: "journal-why A1: a tail that is flushed when it is to be carried keeps its file",
+  },
+  {
+    undone: "a carried tail comes behind its mark",
+    patch: [
+      { find: "    if (!this.#writeMark(group, frame)) return false;\n    const begun", replace: "    const begun" },
+    ],
+    execution: "journal-why A1: a carried tail comes behind the mark that it follows",
+  },
+  {
+    undone: "a carried tail begins anew where its first frames are gone",
+    patch: [
+      { find: "isCarried && batch.index === group.state.mark.end.index", replace: "isCarried && batch.index < 0" },
+    ],
+    execution: "journal-why 2: a group that was made and never flushed outlives it too",
+    seeds: 400,
+  },
+  {
+    undone: "a new journal file's name is synced before it counts",
+    patch: [
+      {
+        find: "    await disk.syncFolder(folder);\n    this.#files.push(made);\n",
+        replace: "    this.#files.push(made);\n",
+      },
+    ],
+    execution: "journal-why 2: a vote outlives the file that it was written to",
+    seeds: 400,
   },
 ];

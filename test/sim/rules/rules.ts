@@ -2,8 +2,16 @@ import { changeRules } from "./changes.ts";
 import { costRules } from "./costs.ts";
 import { cutRules } from "./cuts.ts";
 import { ringRules } from "./ring.ts";
+import { roomRules } from "./room.ts";
 import type { Rule } from "./rule.ts";
 import { segmentRules } from "./segments.ts";
 
 /** All of them. */
-export const rules: readonly Rule[] = [...cutRules, ...ringRules, ...segmentRules, ...changeRules, ...costRules];
+export const rules: readonly Rule[] = [
+  ...cutRules,
+  ...ringRules,
+  ...segmentRules,
+  ...changeRules,
+  ...costRules,
+  ...roomRules,
+];

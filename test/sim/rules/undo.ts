@@ -34,7 +34,7 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
     await symlink(join(root, "node_modules"), join(folder, "node_modules"));
     for (const change of rule.patch) await apply(folder, rule, change);
     const names = [calm, rule.execution].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", names.join("|")];
+    const executions = ["test", "test/sim/executions", "test/sim/faults", "-t", `(?:${names.join("|")})$`];
     const directed = await run(folder, executions);
     // A name that nobody has would be no failure either.
     const count = (what: string) => Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(directed.output)?.[1] ?? 0);
@@ -56,6 +56,13 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** What became of a rule that was undone, in a line. */
+export function lineOf(rule: Rule, { execution, seed, why }: Outcome): string {
+  const directed = execution ? `"${rule.execution}" fails (${why})` : `"${rule.execution}" DOES NOT FAIL`;
+  const caught = seed === undefined ? "NO RANDOM RUN FAILS" : `seed ${seed}`;
+  return `without "${rule.undone}": ${directed}${rule.seeds === undefined ? "" : `; ${caught} of at most ${rule.seeds}`}`;
 }
 
 /** What a failed test says first: what was wrong, and with which values. */

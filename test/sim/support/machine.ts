@@ -99,6 +99,11 @@ export class Machine {
     this.#process.kill();
   }
 
+  /** Paths of the files that the process has open. */
+  get openFiles(): string[] {
+    return this.#process.openFiles;
+  }
+
   /** The power goes. `survives`: what of all that was not synced is on the disk; otherwise that is drawn. */
   powerCut(survives?: Survival): void {
     const { script } = this.disk;

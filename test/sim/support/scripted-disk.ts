@@ -41,7 +41,7 @@ export class ScriptedDisk implements Disk {
   readonly calls: DiskCall[] = [];
   readonly #inner: Disk;
   readonly #holds = new Map<Hold, { match: Match; held: DiskCall[]; released: Promise<void> }>();
-  readonly #refused = new Set<Match>();
+  readonly #refused = new Map<Match, "before" | "behind">();
   readonly #behind = new Map<Match, () => void>();
 
   constructor(inner: Disk) {
@@ -66,9 +66,9 @@ export class ScriptedDisk implements Disk {
     return hold;
   }
 
-  /** For such calls there is no room, until the returned function is called. */
-  refuse(match: Match): () => void {
-    this.#refused.add(match);
+  /** For such calls there is no room, until the returned function is called. "behind": they have done all the same. */
+  refuse(match: Match, when: "before" | "behind" = "before"): () => void {
+    this.#refused.set(match, when);
     return () => this.#refused.delete(match);
   }
 
@@ -145,9 +145,9 @@ export class ScriptedDisk implements Disk {
     }
     call.state = "under way";
     try {
-      for (const match of this.#refused)
-        if (match(call)) throw new NoRoomError("the test has no room for it", "ENOSPC");
+      this.#checkRoom(call, "before");
       const answer = await make();
+      this.#checkRoom(call, "behind");
       call.state = "done";
       for (const [match, act] of this.#behind) {
         if (!match(call)) continue;
@@ -158,6 +158,12 @@ export class ScriptedDisk implements Disk {
     } catch (error) {
       call.state = "failed";
       throw error;
+    }
+  }
+
+  #checkRoom(call: DiskCall, now: "before" | "behind"): void {
+    for (const [match, when] of this.#refused) {
+      if (when === now && match(call)) throw new NoRoomError("the test has no room for it", "ENOSPC");
     }
   }
 }

@@ -1,11 +1,5 @@
-/**
- * How many flushes sync at once: the runtimes have few file threads, and more would queue the journal's own sync
- *. First come, first served.
- * @module
- */
-
-/** A counted door. */
-export class FlushSlots {
+/** A counted door: so many are inside at once, the others wait. First come, first served. */
+export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
@@ -22,6 +16,7 @@ export class FlushSlots {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
+  /** Gives one back. */
   release(): void {
     const next = this.#waiting.shift();
     if (next) next();

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FlushSlots } from "./flush-slots.ts";
+import { Slots } from "./slots.ts";
 
 test("so many at once, the others in the order they came", async () => {
-  const slots = new FlushSlots(2);
+  const slots = new Slots(2);
   const got: number[] = [];
   const all = [1, 2, 3, 4, 5].map((who) => slots.acquire().then(() => got.push(who)));
   await Promise.all(all.slice(0, 2));

@@ -1,0 +1,135 @@
+/**
+ * What a repair keeps of each log, what it moves aside, and what is lost by it. Nothing is changed here.
+ * @module
+ */
+import { sameBytes } from "../../base/bytes.ts";
+import type { Mark } from "../../log/group-state.ts";
+import type { LogPosition } from "../../log/types.ts";
+import { type Lost, lostWords } from "./finding.ts";
+import type { CheckedFolder } from "./folder-check.ts";
+import type { CheckedId } from "./id-check.ts";
+import type { CheckedJournal } from "./journal-check.ts";
+import type { CheckedLog } from "./log-check.ts";
+import { streamWords } from "./report.ts";
+import { metaGroup } from "./stream-names.ts";
+import { votersIn } from "./voters.ts";
+
+/** What becomes of a log. */
+export interface LogPlan {
+  readonly log: CheckedLog;
+  /** Where it ends; `undefined`: all of it is moved aside. */
+  readonly end: LogPosition | undefined;
+  /** The end of what is in its segments; `undefined`: none of its batches is. */
+  readonly inSegments: Mark | undefined;
+  /** Batches that are not its any more; `undefined`: none. */
+  readonly lost: Lost | undefined;
+  /** How many of those are whole: they are moved aside. */
+  readonly wholeBehind: number;
+  /** The catalogue does not have it any more. */
+  readonly isOrphan: boolean;
+}
+
+/** What a repair does. */
+export interface RepairPlan {
+  readonly checked: CheckedFolder;
+  /** A byte of `id` is put right. */
+  readonly mendsId: boolean;
+  /** The journal is written anew, and the folder becomes another disk. */
+  readonly isNewDisk: boolean;
+  /** Logs name another disk as their voter: a repair that made this folder another disk was cut short. */
+  readonly takesOver: boolean;
+  /** All logs. */
+  readonly logs: readonly LogPlan[];
+  /** Streams of the catalogue of which nothing is left: the node makes them anew, empty. */
+  readonly emptied: readonly number[];
+}
+
+/** Plans a repair. @param newDisk The folder is to become another disk, whatever is damaged. */
+export function planRepair(checked: CheckedFolder, newDisk: boolean): RepairPlan {
+  const { id, journal, names } = checked;
+  const isJournalLost = journal?.isDamaged === true;
+  const meta = checked.logs.find(({ known }) => known.group === metaGroup);
+  const isCatalogueCut = isJournalLost || (meta !== undefined && isDamagedLog(meta));
+  const logs = checked.logs.map((log) => {
+    const { group } = log.known;
+    return planLog(log, isCatalogueCut && group !== metaGroup && !names.catalogue.has(group));
+  });
+  const kept = new Set(logs.filter(({ end }) => end !== undefined).map(({ log }) => log.known.group));
+  const there = new Set(checked.logs.map(({ known }) => known.group));
+  const emptied = [...names.catalogue.keys()].filter(
+    (group) => !kept.has(group) && (isJournalLost || there.has(group)),
+  );
+  const takesOver = !isJournalLost && journal !== undefined && namesAnother(journal, id);
+  const isNewDisk = isJournalLost || (newDisk && !takesOver);
+  return { checked, mendsId: id.finding !== undefined, isNewDisk, takesOver, logs, emptied };
+}
+
+/** Whether there is anything to do. */
+export function isNeeded({ mendsId, isNewDisk, takesOver, logs }: RepairPlan): boolean {
+  return mendsId || isNewDisk || takesOver || logs.some(isChanged);
+}
+
+/** Whether a log is another after the repair. */
+export function isChanged({ log, isOrphan }: LogPlan): boolean {
+  return isOrphan || isDamagedLog(log);
+}
+
+/** What a repair does and what is lost by it, line by line. */
+export function planLines(plan: RepairPlan): string[] {
+  const { checked, mendsId, isNewDisk, takesOver, logs, emptied } = plan;
+  const lines: string[] = [];
+  if (mendsId) lines.push("id: the byte that is wrong is put right; nothing is lost");
+  if (checked.journal?.isDamaged) {
+    lines.push(
+      "journal: written anew from all that is whole. What its lost frames said is forgotten: terms and votes, streams that " +
+        "were created or deleted, and the batches that are told below",
+    );
+  }
+  if (isNewDisk) lines.push("disk id: a new one, so that this folder is no more taken for what it was");
+  if (takesOver) lines.push("voters: a repair was cut short; each stream is told that this disk is its voter");
+  for (const log of logs.filter(isChanged)) lines.push(logLine(checked, log));
+  for (const group of emptied) lines.push(`${streamWords(checked, group)}: begins anew, empty, when the node starts`);
+  return lines;
+}
+
+function logLine(checked: CheckedFolder, { log, end, lost, wholeBehind, isOrphan }: LogPlan): string {
+  const parts: string[] = [];
+  if (isOrphan) parts.push("its creation is lost, so all of it is moved aside");
+  else if (end === undefined) parts.push("nothing of it is kept");
+  else parts.push(`batches ${log.known.base.index} to ${end.index - 1} are kept, up to offset ${end.offset}`);
+  if (lost === undefined) parts.push("nothing is lost");
+  else parts.push(`lost: ${lostWords(lost)}`);
+  if (wholeBehind > 0) parts.push(`${wholeBehind} of those batches are whole, and are moved aside`);
+  if (end !== undefined && lost !== undefined)
+    parts.push(`offsets from ${end.offset} on will be given to other records`);
+  return `${streamWords(checked, log.known.group)}: ${parts.join("; ")}`;
+}
+
+/** Whether a log's only voter is another disk. */
+function namesAnother(journal: CheckedJournal, { id }: CheckedId): boolean {
+  return [...journal.groups.values()].some(({ state }) => {
+    const [voter, ...more] = votersIn(state.note);
+    return voter !== undefined && more.length === 0 && id !== undefined && !sameBytes(voter.diskId, id.diskId);
+  });
+}
+
+function planLog(log: CheckedLog, isOrphan: boolean): LogPlan {
+  const { known, knownEnd, batches } = log;
+  const end = isOrphan ? undefined : log.end;
+  const from = end ?? known.base;
+  const isLess = knownEnd.index > from.index;
+  return {
+    log,
+    end,
+    inSegments: isOrphan ? undefined : log.inSegments,
+    lost: isLess
+      ? { firstIndex: from.index, endIndex: knownEnd.index, firstOffset: from.offset, endOffset: knownEnd.offset }
+      : undefined,
+    wholeBehind: batches - (from.index - known.base.index),
+    isOrphan,
+  };
+}
+
+function isDamagedLog({ findings }: CheckedLog): boolean {
+  return findings.some(({ kind }) => kind === "damage");
+}

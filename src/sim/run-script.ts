@@ -1,0 +1,74 @@
+/**
+ * What a run does, as a list that can be written down, shortened and run again: its lives, and the steps of each.
+ * - What a step does is drawn from the seed and the step's number, so it is the same whatever other steps there are.
+ * @module
+ */
+import { type Ending, endingOf, type LogPlan } from "./log-plan.ts";
+import { SimRandom } from "./random.ts";
+
+/** One life. */
+export interface LifeScript extends Ending {
+  /** Its draws are those of the life with this number in the whole run. */
+  readonly number: number;
+  /** Numbers of its steps. */
+  readonly steps: readonly number[];
+}
+
+/** The lives of a run, in order. */
+export type RunScript = readonly LifeScript[];
+
+/** The whole run of a seed. */
+export function scriptOf(seed: number, plan: LogPlan): RunScript {
+  return Array.from({ length: plan.lives }, (_, number) => {
+    const random = SimRandom.of(seed, number);
+    return { number, ...endingOf(random), steps: stepsTo(random.skewed(1, plan.stepsMax)) };
+  });
+}
+
+/** So many steps from the first on. */
+export function stepsTo(count: number): number[] {
+  return Array.from({ length: count }, (_, step) => step);
+}
+
+const letters = { close: "c", kill: "k", "power cut": "p" } as const;
+const kinds = { c: "close", k: "kill", p: "power cut" } as const;
+
+/** Writes a script as one word, such as `0k35+:0-4,7/1c:0,1`: lives, each with its number, end, call and steps. */
+export function scriptText(script: RunScript): string {
+  return script
+    .map(({ number, kind, atCall, powerCutAfter, steps }) => {
+      const call = Number.isFinite(atCall) ? atCall : "";
+      return `${number}${letters[kind]}${call}${powerCutAfter ? "+" : ""}:${rangesOf(steps)}`;
+    })
+    .join("/");
+}
+
+/** Reads what `scriptText` wrote. @throws {RangeError} It is none. */
+export function readScript(text: string): RunScript {
+  return text.split("/").map((life) => {
+    const [, number, letter, call, plus, steps = ""] = /^(\d+)([ckp])(\d*)(\+?):([\d,-]*)$/.exec(life) ?? [];
+    if (letter !== "c" && letter !== "k" && letter !== "p") throw new RangeError(`"${life}" is no life of a run`);
+    return {
+      number: Number(number),
+      kind: kinds[letter],
+      atCall: call ? Number(call) : Number.POSITIVE_INFINITY,
+      powerCutAfter: plus === "+",
+      steps: steps === "" ? [] : steps.split(",").flatMap(stepsIn),
+    };
+  });
+}
+
+function rangesOf(steps: readonly number[]): string {
+  const ranges: { from: number; to: number }[] = [];
+  for (const step of steps) {
+    const last = ranges.at(-1);
+    if (last?.to === step - 1) last.to = step;
+    else ranges.push({ from: step, to: step });
+  }
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(",");
+}
+
+function stepsIn(range: string): number[] {
+  const [from = 0, to = from] = range.split("-").map(Number);
+  return stepsTo(to - from + 1).map((step) => from + step);
+}

@@ -16,6 +16,16 @@ export const BatchKind = {
 } as const;
 export type BatchKind = (typeof BatchKind)[keyof typeof BatchKind];
 
+/** Who wrote a batch, and which of its batches that is: what makes a repeated append known. */
+export interface ProducerStamp {
+  /** 16 bytes, not all zero. */
+  readonly id: Uint8Array;
+  /** Begins at 0; a higher one shuts lower ones out. Below 2^32. */
+  readonly epoch: number;
+  /** Number of the batch in its epoch, from 0, by one. */
+  readonly sequence: number;
+}
+
 /** Bytes of a stored batch before its payload. */
 export const batchHeaderBytes = 128;
 
@@ -31,6 +41,8 @@ export interface BatchHeader {
   readonly recordCount: number;
   readonly term: number;
   readonly appendTimeMicros: number;
+  /** Absent where nobody said who wrote it. */
+  readonly producer?: ProducerStamp | undefined;
   /** Stands for the whole log up to and with this batch: 32 bytes. */
   readonly digest: Uint8Array;
 }

@@ -3,6 +3,7 @@
  * Connect code with a `tailrace.v1.ErrorDetail`, the command line into one line.
  * @module
  */
+import type { ProducerStamp } from "./batch.ts";
 import type { VersionedSettings } from "./stream-settings.ts";
 
 /** Why a request failed; each is a `tailrace.v1.Reason` of the same name. */
@@ -18,7 +19,12 @@ export type Reason =
   | "not_ready"
   | "damaged"
   | "not_built"
-  | "settings_changed";
+  | "settings_changed"
+  | "offset_taken"
+  | "fenced"
+  | "stale_epoch"
+  | "sequence_gap"
+  | "unknown_producer";
 
 /** The Connect code that a reason comes with. */
 export type ErrorCode =
@@ -45,6 +51,11 @@ const codes: Record<Reason, ErrorCode> = {
   damaged: "data_loss",
   not_built: "unimplemented",
   settings_changed: "failed_precondition",
+  offset_taken: "failed_precondition",
+  fenced: "failed_precondition",
+  stale_epoch: "failed_precondition",
+  sequence_gap: "failed_precondition",
+  unknown_producer: "failed_precondition",
 };
 
 /** A limit and by how much it was passed. The name ends in its unit. */
@@ -65,6 +76,10 @@ export interface ErrorFacts {
   readonly limit?: LimitFacts;
   /** The stream's settings in force. */
   readonly settings?: VersionedSettings;
+  /** The producer's batch that would be taken. */
+  readonly producer?: ProducerStamp;
+  /** The fence token in force; empty: none. */
+  readonly fence?: Uint8Array;
   readonly retryAfterMs?: number;
   /** What became of an append; absent: the error is not about one, or it surely did nothing. */
   readonly fate?: "nothing_written" | "unknown";

@@ -26,9 +26,17 @@ describe("reading a batch", () => {
     const bytes = batchWith();
     assert.deepEqual(readBatch(bytes, group, systemHash), {
       ...{ kind: BatchKind.records, codec: 0, payloadBytes: 40, group, index: 4, baseOffset: 90, recordCount: 3 },
-      ...{ term: 2, appendTimeMicros: 77, digest: bytes.slice(96, 128) },
+      ...{ term: 2, appendTimeMicros: 77, digest: bytes.slice(96, 128), producer: undefined },
       ...{ header: bytes.slice(0, 128), payload: bytes.slice(128) },
     });
+  });
+
+  test("gives who wrote it", () => {
+    const producer = { id: new Uint8Array(16).fill(200), epoch: 0xffff_fffe, sequence: 2 ** 53 - 1 };
+    const batch = new Uint8Array(128);
+    const stamp = { kind: BatchKind.records, group, index: 4, baseOffset: 90, recordCount: 3, term: 2 };
+    stampHeader(batch, new Uint8Array(0), { ...stamp, appendTimeMicros: 77, producer }, before, systemHash, batch);
+    assert.deepEqual(readBatch(batch, group, systemHash)?.producer, producer);
   });
 
   test("takes no notice of what stands behind it", () => {

@@ -3,11 +3,11 @@
  * @module
  */
 import { present } from "../base/assert.ts";
-import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
+import { type BatchHeader, BatchKind, type ProducerStamp, type StoredBatch } from "../base/batch.ts";
 import { getU64, sameBytes, viewOf } from "../base/bytes.ts";
 import { DataFolderError } from "../base/disk-errors.ts";
 import type { Hash } from "../host/hash.ts";
-import { batchHeader as at, batchMaxBytes, digestBytes, formatVersion } from "./format.ts";
+import { batchHeader as at, batchMaxBytes, digestBytes, formatVersion, producerIdBytes } from "./format.ts";
 
 /** Kinds by their number. */
 const kinds: readonly (BatchKind | undefined)[] = Object.values(BatchKind).sort((a, b) => a - b);
@@ -52,14 +52,29 @@ function soundHeader(bytes: Uint8Array, view: DataView, group: number): BatchHea
     term: getU64(view, at.termAt),
     appendTimeMicros: getU64(view, at.appendTimeAt),
     digest: bytes.subarray(at.digestAt, at.bytes),
+    producer: hasProducer(view) ? producerIn(bytes, view) : undefined,
   };
   const sound =
     at.bytes + payloadBytes <= batchMaxBytes &&
     Number.isSafeInteger(header.index) &&
     Number.isSafeInteger(header.baseOffset + recordCount) &&
     Number.isSafeInteger(header.term) &&
-    Number.isSafeInteger(header.appendTimeMicros);
+    Number.isSafeInteger(header.appendTimeMicros) &&
+    Number.isSafeInteger(header.producer?.sequence ?? 0);
   return sound ? header : undefined;
+}
+
+function hasProducer(view: DataView): boolean {
+  const id = at.producerIdAt;
+  return (view.getUint32(id) | view.getUint32(id + 4) | view.getUint32(id + 8) | view.getUint32(id + 12)) !== 0;
+}
+
+function producerIn(bytes: Uint8Array, view: DataView): ProducerStamp {
+  return {
+    id: bytes.slice(at.producerIdAt, at.producerIdAt + producerIdBytes),
+    epoch: view.getUint32(at.producerEpochAt, true),
+    sequence: getU64(view, at.sequenceAt),
+  };
 }
 
 /** Whether a header whose checksum is right has nothing but its kind that only another version could know. */

@@ -2,7 +2,7 @@
  * Stamps batches: writes the 128 bytes before a payload (docs/format.md, "Batch").
  * @module
  */
-import type { BatchKind } from "../base/batch.ts";
+import type { BatchKind, ProducerStamp } from "../base/batch.ts";
 import { putU16, putU32, putU64 } from "../base/bytes.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchHeader as at, checkpointPrefixBytes, digestBytes, formatVersion } from "./format.ts";
@@ -16,6 +16,7 @@ export interface Stamp {
   readonly recordCount: number;
   readonly term: number;
   readonly appendTimeMicros: number;
+  readonly producer?: ProducerStamp;
 }
 
 /**
@@ -43,6 +44,12 @@ export function stampHeader(
   putU32(header, at.offsetSpanAt, stamp.recordCount);
   putU64(header, at.termAt, stamp.term);
   putU64(header, at.appendTimeAt, stamp.appendTimeMicros);
+  const { producer } = stamp;
+  if (producer) {
+    header.set(producer.id, at.producerIdAt);
+    putU64(header, at.sequenceAt, producer.sequence);
+    putU32(header, at.producerEpochAt, producer.epoch);
+  }
   putU32(header, at.payloadCrcAt, hash.crc32(payload));
   header.set(previousDigest, at.digestAt);
   const parts = batch ? [batch.subarray(at.magicAt)] : [header.subarray(at.magicAt, at.bytes), payload];

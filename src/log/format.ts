@@ -37,6 +37,9 @@ export const batchHeader = {
   flagsToKnow: 0xff00,
 } as const;
 
+/** Bytes of a producer's id. */
+export const producerIdBytes = 16;
+
 /** Bytes of a digest: SHA-256. */
 export const digestBytes = 32;
 

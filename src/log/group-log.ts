@@ -21,6 +21,7 @@ import type { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
 import type {
   AppendedBatch,
+  CheckpointState,
   Floor,
   GroupLog,
   LogPosition,
@@ -102,7 +103,7 @@ export class JournaledLog implements GroupLog {
     return this.state.damage;
   }
 
-  rollBy(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void {
+  rollBy(limits: SegmentLimits, checkpointState: CheckpointState): void {
     this.#rounds.rolling.begin(limits, checkpointState);
   }
 

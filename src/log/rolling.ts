@@ -7,7 +7,7 @@ import type { Clock } from "../host/clock.ts";
 import { checkpointPayload } from "./batch-writer.ts";
 import type { LogState } from "./log-state.ts";
 import type { Segments } from "./segments.ts";
-import type { NewBatch, SegmentLimits } from "./types.ts";
+import type { CheckpointState, NewBatch, SegmentLimits } from "./types.ts";
 
 /** Counts what the segment that the next batch belongs to has. */
 export class Rolling {
@@ -15,7 +15,7 @@ export class Rolling {
   readonly #segments: Segments;
   readonly #clock: Clock;
   #limits: SegmentLimits | undefined;
-  #checkpointState: (index: number) => Uint8Array = () => new Uint8Array(0);
+  #checkpointState: CheckpointState = () => new Uint8Array(0);
   /** Index of its checkpoint. */
   #firstIndex = 0;
   #bytes = 0;
@@ -31,7 +31,7 @@ export class Rolling {
     this.takenBack();
   }
 
-  begin(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void {
+  begin(limits: SegmentLimits, checkpointState: CheckpointState): void {
     this.#limits = limits;
     this.#checkpointState = checkpointState;
   }
@@ -52,7 +52,11 @@ export class Rolling {
   /** The checkpoint to stamp next. */
   checkpoint(): NewBatch {
     const { stamped } = this.#log;
-    const payload = checkpointPayload(stamped.term, stamped.digest, this.#checkpointState(stamped.index));
+    const payload = checkpointPayload(
+      stamped.term,
+      stamped.digest,
+      this.#checkpointState(stamped.index, stamped.appendTimeMicros),
+    );
     return { kind: BatchKind.checkpoint, payload, recordCount: 0 };
   }
 

@@ -144,6 +144,7 @@ export class Rounds implements Contributor, FlushSource {
       if (!next) return true;
       if (!next.journaled && this.#isLargeRound()) return this.#journaling.length > 0 || this.#startDirectFlush();
       if (!this.#fits(next, frame)) return false;
+      if (!this.#admits(next)) continue;
       this.#putInFrame(next, frame);
       this.#journaling.push(this.#takeFirst(next));
     }
@@ -183,6 +184,7 @@ export class Rounds implements Contributor, FlushSource {
       // A segment begins where a checkpoint stands, and nowhere else.
       if ((next.batch.kind === BatchKind.checkpoint) !== (begins && round.length === 0)) break;
       if (bytes + next.bytes > roomBytes && !(alone && round.length === 0)) break;
+      if (!this.#admits(next)) continue;
       const header = new Uint8Array(batchHeader.bytes);
       this.#stamp(next, { header, payload: next.batch.payload });
       parts.push(header, next.batch.payload);
@@ -336,6 +338,19 @@ export class Rounds implements Contributor, FlushSource {
     return made ? this.#state.note : batch.note;
   }
 
+  /** Asks whether a batch may have the next place; if not it is taken out, and refused with the answer. */
+  #admits(next: Pending): boolean {
+    try {
+      const { index, offset } = this.#state.stamped;
+      next.batch.admit?.({ index, offset });
+      return true;
+    } catch (error) {
+      this.#takeFirst(next);
+      this.#reject([next], error instanceof Error ? error : new Error(String(error)));
+      return false;
+    }
+  }
+
   #putInFrame(pending: Pending, frame: FrameBuilder): void {
     const { batch, bytes } = pending;
     const { group, logNumber } = this.#state;
@@ -355,8 +370,8 @@ export class Rounds implements Contributor, FlushSource {
   #stamp(pending: Pending, bytes: { header: Uint8Array; payload: Uint8Array; whole?: Uint8Array }): void {
     const { index } = this.#state.stamped;
     stamp(this.#state, pending, bytes, this.#context);
-    const { appendTimeMicros } = this.#state.stamped;
+    const { appendTimeMicros, digest } = this.#state.stamped;
     this.rolling.stamped({ kind: pending.batch.kind, index, bytes: pending.bytes, appendTimeMicros });
-    pending.batch.stamped?.(index, appendTimeMicros);
+    pending.batch.stamped?.(index, appendTimeMicros, digest);
   }
 }

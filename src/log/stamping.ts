@@ -22,8 +22,9 @@ export function stamp(
   const appendTimeMicros = Math.max(nowMicros, stamped.appendTimeMicros);
   const term = batch.begins?.term ?? stamped.term;
   const { index, offset: baseOffset } = stamped;
-  const { kind, recordCount } = batch;
-  const fields = { kind, group: state.group, index, baseOffset, recordCount, term, appendTimeMicros };
+  const { kind, recordCount, producer } = batch;
+  const place = { group: state.group, index, baseOffset, term, appendTimeMicros };
+  const fields = { kind, recordCount, ...place, ...(producer ? { producer } : {}) };
   stampHeader(bytes.header, bytes.payload, fields, stamped.digest, on.hash, bytes.whole);
   const digest = bytes.header.slice(batchHeader.digestAt, batchHeader.digestAt + digestBytes);
   const nextOffset = baseOffset + recordCount;

@@ -3,7 +3,7 @@
  * Indexes and offsets are numbers below 2^53, ends exclusive, times microseconds since 1970.
  * @module
  */
-import type { BatchHeader, BatchKind, StoredBatch } from "../base/batch.ts";
+import type { BatchHeader, BatchKind, ProducerStamp, StoredBatch } from "../base/batch.ts";
 
 /** A copy of a group's log on one disk. */
 export interface Replica {
@@ -59,15 +59,22 @@ export interface NewBatch {
   readonly frees?: boolean;
   /** For a leader change: the term that it begins, made durable as a vote for itself in the same frame (B16). */
   readonly begins?: Required<Vote>;
+  /** Who wrote it: kept in its header. */
+  readonly producer?: ProducerStamp;
   /** The group's note from this batch on, in the same frame: opaque, at most 512 bytes. */
   readonly note?: Uint8Array;
   /** A segment begins before it, with a checkpoint, whatever the one that grows has: unless that has nothing else yet. */
   readonly rolls?: boolean;
   /**
+   * Asked synchronously when its place is known, right before it is stamped there: all that comes before it has been. What
+   * it throws is what the append is refused with; nothing of the batch was written. May be asked again for another place.
+   */
+  readonly admit?: (place: { readonly index: number; readonly offset: number }) => void;
+  /**
    * Called synchronously when the batch is stamped, before anything is stamped after it: so a checkpoint's state can
    * count exactly what comes before it. A refusal takes the stamp back.
    */
-  readonly stamped?: (index: number, appendTimeMicros: number) => void;
+  readonly stamped?: (index: number, appendTimeMicros: number, digest: Uint8Array) => void;
 }
 
 /** A batch that is durable. */
@@ -101,6 +108,12 @@ export interface SegmentSize {
   readonly sizeBytes: number;
 }
 
+/**
+ * What a checkpoint stamped at `index` says after its first 40 bytes. Batches that were stamped at or above `index` before
+ * were refused. `logTimeMicros` is the append time of the batch before it.
+ */
+export type CheckpointState = (index: number, logTimeMicros: number) => Uint8Array;
+
 /** The log of one group. */
 export interface GroupLog {
   readonly group: number;
@@ -121,11 +134,10 @@ export interface GroupLog {
   /** Why nothing is appended any more, where its files are damaged; reads go up to the damage. */
   readonly damage: string | undefined;
   /**
-   * Set before the first append, and again when a limit changes: when segments end, and what a checkpoint stamped at
-   * `index` says after its first 40 bytes; batches that were stamped at or above `index` before were refused. The segment
-   * that grows ends by the new limits, too, with the next append.
+   * Set before the first append, and again when a limit changes: when segments end, and what their checkpoints say. The
+   * segment that grows ends by the new limits, too, with the next append.
    */
-  rollBy(limits: SegmentLimits, checkpointState: (index: number) => Uint8Array): void;
+  rollBy(limits: SegmentLimits, checkpointState: CheckpointState): void;
   /**
    * Appends a batch; resolves when it is durable. Batches are stamped in the order of the calls.
    * @throws {NoRoomError} Nothing was written: no room. @throws {TailraceError} `limit`: too much waits already.

@@ -3,10 +3,11 @@
  * Positions are numbers below 2^53, ends exclusive, times microseconds since 1970.
  * @module
  */
-import type { BatchKind, StoredBatch } from "../base/batch.ts";
+import type { BatchHeader, BatchKind, ProducerStamp, StoredBatch } from "../base/batch.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogPosition, LogReadRequest, SegmentSize } from "../log/types.ts";
 import type { StoredCatalogue, StoredCreation } from "../wire/catalogue.ts";
+import type { StoredProducer } from "../wire/checkpoint.ts";
 
 export type { AppendedBatch, LogMetrics, LogPosition, LogReadRequest, SegmentSize } from "../log/types.ts";
 
@@ -20,14 +21,16 @@ export interface LogBatch {
   /** It leads to more room, such as a deletion: taken also while appends are refused to keep some free. */
   readonly frees?: boolean;
   /** Called synchronously when its place is settled, before anything after it is placed; a refusal takes it back. */
-  readonly stamped?: (index: number, appendTimeMicros: number) => void;
+  readonly stamped?: (index: number, appendTimeMicros: number, digest: Uint8Array) => void;
   /** A checkpoint goes right before it, with which files may begin once it is committed. */
   readonly rolls?: boolean;
+  /** Who wrote it. */
+  readonly producer?: ProducerStamp;
   /**
-   * Called synchronously before it is passed on to the log, for what can't be checked before the log's past is known; what
-   * it throws is the batch's refusal.
+   * Asked synchronously when its place is known, after all that comes before it has one, and once what the log says of its
+   * stream is known; what it throws is the batch's refusal. May be asked again for another place.
    */
-  readonly admit?: () => void;
+  readonly admit?: (place: { readonly index: number; readonly offset: number }) => void;
 }
 
 /** The log of one group. */
@@ -73,16 +76,30 @@ export interface StreamPart {
   readonly settings: VersionedSettings;
   /** First offset that readers are given. */
   readonly logStart: number;
+  /** The fence token in force, at most 64 bytes; empty: none. */
+  readonly fence: Uint8Array;
+  /** Last batches of its producers. */
+  readonly producers: readonly StoredProducer[];
   /** Of `_meta` only. */
   readonly catalogue?: StoredCatalogue;
 }
+
+/** What a log that begins at offset 0 says of a stream, beside its name and settings. */
+export const emptyPart = { logStart: 0, fence: new Uint8Array(0), producers: [] } as const;
 
 /** Whose log it is. */
 export interface LogOwner {
   /** Told, for a log that was there at the start, what it says of the stream: before `ready`, and before any append. */
   restored(part: StreamPart): void;
-  /** Asked, synchronously, for a checkpoint at `index`: the state that all before it determined. */
-  checkpointPart(index: number): StreamPart;
+  /** Told before the first append what the last checkpoint says: `produced` follows. */
+  restoring(checkpoint: Pick<StreamPart, "producers">): void;
+  /** Told of each batch behind that checkpoint which names its producer, in order. */
+  produced(batch: BatchHeader & { readonly producer: ProducerStamp }): void;
+  /**
+   * Asked, synchronously, for a checkpoint at `index`: the state that all before it determined.
+   * @param logTimeMicros Append time of the batch before it.
+   */
+  checkpointPart(index: number, logTimeMicros: number): StreamPart;
 }
 
 /** A group to make: what its creation said, and when that was. */

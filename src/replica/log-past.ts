@@ -8,15 +8,16 @@ import { TailraceError } from "../base/errors.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { GroupLog, Replica, SegmentLimits } from "../log/types.ts";
 import {
+  type CheckpointState,
   checkpointPrefixBytes,
-  type DecodedCheckpoint,
   decodeCheckpoint,
+  decodeFence,
   decodeTrim,
   decodeVoters,
   type TermStart,
 } from "../wire/checkpoint.ts";
 import { decodeSettings } from "../wire/settings.ts";
-import type { StreamPart } from "./log-door.ts";
+import type { LogOwner, StreamPart } from "./log-door.ts";
 
 /** What a log says of its stream, and what leading it takes. */
 export interface FoundPast {
@@ -49,6 +50,9 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
     let refusal: TailraceError | undefined;
     for await (const { kind, term, index, payload } of log.controlBatches(batch.index + 1)) {
       switch (kind) {
+        case BatchKind.fence:
+          part = { ...part, fence: decodeFence(payload) };
+          break;
         case BatchKind.leaderChange:
           termStarts.push({ term, index });
           break;
@@ -78,16 +82,28 @@ export async function readPast(log: GroupLog, diskId: Uint8Array): Promise<Found
 }
 
 /**
+ * Tells a log's owner of its producers: those of the last checkpoint, and all that came behind it. Only who appends needs
+ * them, and pays for looking at every header there.
+ */
+export async function recallProducers(log: GroupLog, owner: Pick<LogOwner, "restoring" | "produced">): Promise<void> {
+  const batch = await log.lastCheckpoint();
+  owner.restoring(decodeStoredCheckpoint(batch));
+  for await (const header of log.headers(batch.index + 1)) {
+    const { producer } = header;
+    if (producer) owner.produced({ ...header, producer });
+  }
+}
+
+/**
  * The past of a log that ends with a checkpoint.
  * @throws {TailraceError} `not_built`.
  */
-export function pastOfCheckpoint(group: number, checkpoint: DecodedCheckpoint, diskId: Uint8Array): LogPast {
+export function pastOfCheckpoint(group: number, checkpoint: CheckpointState, diskId: Uint8Array): LogPast {
   const { voters, settings } = checkpoint;
   const [self] = voters;
   if (self === undefined || voters.length > 1 || !sameBytes(self.diskId, diskId)) {
     throw notBuilt(group, "its voters are not this data folder alone");
   }
-  if (checkpoint.hasMore) throw notBuilt(group, "its checkpoint tells of producers or a fence");
   return {
     self,
     voters,
@@ -109,7 +125,7 @@ export function segmentLimitsOf({ segmentMaxBytes, segmentMaxAgeS, retentionAgeS
 }
 
 /** What a stored checkpoint says, its first 40 bytes left out. */
-export function decodeStoredCheckpoint(batch: StoredBatch): DecodedCheckpoint {
+export function decodeStoredCheckpoint(batch: StoredBatch): CheckpointState {
   return decodeCheckpoint(batch.payload.subarray(checkpointPrefixBytes));
 }
 

@@ -26,7 +26,7 @@ import type {
   SegmentSize,
   StreamPart,
 } from "./log-door.ts";
-import { decodeStoredCheckpoint, type LogPast, readPast, segmentLimitsOf } from "./log-past.ts";
+import { decodeStoredCheckpoint, type LogPast, readPast, recallProducers, segmentLimitsOf } from "./log-past.ts";
 
 /** What the logs of one node share. */
 export interface LoneNode {
@@ -44,6 +44,10 @@ type Phase =
   | "asleep"
   /** Its past is being read: the next checkpoint has to tell of it. */
   | "preparing"
+  /** What it says of its stream is known; nobody appended. */
+  | "read"
+  /** Its producers are being read, which only appends need. */
+  | "recalling"
   /** The next append takes a new term. */
   | "prepared"
   /** The leader change is on its way. */
@@ -79,7 +83,7 @@ export class LoneLog implements LogDoor {
     this.#owner = owner;
     this.#node = node;
     this.#made = birth?.made;
-    if (birth !== undefined) this.#prepared(birth.past);
+    if (birth !== undefined) this.#takePast(birth.past, "prepared");
     log.setCommit(log.durableEnd.index);
     log.onDurable(() => log.setCommit(log.durableEnd.index));
   }
@@ -101,7 +105,7 @@ export class LoneLog implements LogDoor {
   }
 
   append(batch: LogBatch): Promise<AppendedBatch> {
-    if (this.#phase === "leading" && batch.admit === undefined) return this.#log.append(batch);
+    if (this.#phase === "leading") return this.#log.append(batch);
     return new Promise((resolve, reject) => {
       const { waitingBytes, waitingMaxBytes } = this.#node;
       if (waitingBytes + batch.payload.length > waitingMaxBytes) {
@@ -168,7 +172,11 @@ export class LoneLog implements LogDoor {
         this.#prepare();
         return;
       case "preparing":
+      case "recalling":
       case "beginning":
+        return;
+      case "read":
+        this.#recall();
         return;
       case "prepared":
         this.#begin();
@@ -204,7 +212,7 @@ export class LoneLog implements LogDoor {
         this.#owner.restored(part);
         await this.#dropLeftovers(part.logStart);
       }
-      if ("self" in past) this.#prepared(past);
+      if ("self" in past) this.#takePast(past, "read");
       else this.#bar(past);
     } catch (error) {
       this.#phase = "asleep";
@@ -213,6 +221,20 @@ export class LoneLog implements LogDoor {
     } finally {
       pasts.release();
     }
+  }
+
+  #recall(): void {
+    this.#phase = "recalling";
+    recallProducers(this.#log, this.#owner).then(
+      () => {
+        this.#phase = "prepared";
+        this.#advance();
+      },
+      (error: unknown) => {
+        this.#phase = "read";
+        for (const { reject } of this.#takeWaiting()) reject(error);
+      },
+    );
   }
 
   #bar(refusal: TailraceError): void {
@@ -231,18 +253,18 @@ export class LoneLog implements LogDoor {
     }
   }
 
-  #prepared(past: LogPast): void {
+  #takePast(past: LogPast, phase: "read" | "prepared"): void {
     this.#past = past;
-    this.#phase = "prepared";
+    this.#phase = phase;
     this.#roll(past);
   }
 
   #roll(past: LogPast): void {
-    this.#log.rollBy(past.limits, (index) => {
+    this.#log.rollBy(past.limits, (index, logTimeMicros) => {
       const baseIndex = this.#log.base.index;
       past.termStarts = past.termStarts.filter((start) => start.index < index && start.index >= baseIndex);
       const { voters, termStarts } = past;
-      return encodeCheckpoint({ ...this.#owner.checkpointPart(index), voters, termStarts });
+      return encodeCheckpoint({ ...this.#owner.checkpointPart(index, logTimeMicros), voters, termStarts });
     });
   }
 
@@ -286,15 +308,7 @@ export class LoneLog implements LogDoor {
   }
 
   #release(): void {
-    for (const { batch, resolve, reject } of this.#takeWaiting()) {
-      try {
-        batch.admit?.();
-      } catch (error) {
-        reject(error);
-        continue;
-      }
-      resolve(this.#log.append(batch));
-    }
+    for (const { batch, resolve } of this.#takeWaiting()) resolve(this.#log.append(batch));
   }
 
   #takeWaiting(): WaitingAppend[] {

@@ -7,15 +7,20 @@ import { TailraceError } from "../base/errors.ts";
 import { defaultLimits } from "../base/limits.ts";
 import { builtInSettings } from "../stream/settings.ts";
 import { checkpointPrefixBytes, decodeCheckpoint, encodeCheckpoint } from "../wire/checkpoint.ts";
-import type { LogDoor, LogOwner, StreamPart } from "./log-door.ts";
+import { emptyPart, type LogDoor, type LogOwner, type StreamPart } from "./log-door.ts";
 import { loneLogs } from "./lone.ts";
 
 const part: StreamPart = {
   name: "orders",
   settings: { version: 1, ...builtInSettings, segmentMaxBytes: 1000, segmentMaxAgeS: 60 },
-  logStart: 0,
+  ...emptyPart,
 };
-const owner: LogOwner = { checkpointPart: () => part, restored: () => {} };
+const owner: LogOwner = {
+  checkpointPart: () => part,
+  restored: () => {},
+  restoring: () => {},
+  produced: () => {},
+};
 const records = (bytes = 10) => ({ kind: BatchKind.records, payload: new Uint8Array(bytes), recordCount: 1 });
 
 function make(folder: MemoryFolder, group = 1): { door: LogDoor; made: Promise<void> } {

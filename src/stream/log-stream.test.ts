@@ -60,7 +60,7 @@ describe("LogStream", () => {
     const stream = await newStream();
     const invalid = new Uint8Array([0xff]);
     await assertRefused(stream.append(invalid), { reason: "invalid_field", facts: { field: "batch" } });
-    await assertRefused(stream.append(new Uint8Array(0), "records"), {
+    await assertRefused(stream.append(new Uint8Array(0), { field: "records" }), {
       reason: "invalid_field",
       facts: { field: "records" },
     });
@@ -164,6 +164,7 @@ describe("LogStream", () => {
       digest: last.digest,
       nextIndex: 4,
       state: "normal",
+      fence: new Uint8Array(0),
     });
     folder = folder.reopen();
     stream = (await streamsOf(folder)).get("a");

@@ -5,17 +5,25 @@
  * @module
  */
 
-import { BatchKind } from "../base/batch.ts";
 import { TailraceError } from "../base/errors.ts";
-import { checkRecords } from "../base/records.ts";
 import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
-import type { AppendedBatch, LogPosition } from "../replica/log-door.ts";
-import { belowLogStart, explainNoRoom, pastEnd, systemStream } from "./refusals.ts";
+import type { LogPosition } from "../replica/log-door.ts";
+import { belowLogStart, pastEnd } from "./refusals.ts";
 import type { RetainedStream } from "./retention-rounds.ts";
 import { readSlices } from "./slices.ts";
+import { StreamAppends } from "./stream-appends.ts";
 import { StreamChanges } from "./stream-changes.ts";
 import type { StreamLog } from "./stream-log.ts";
-import type { ReadRequest, ReadResult, Receipt, Start, Stream, StreamDescription } from "./types.ts";
+import type {
+  AppendAnswer,
+  AppendOptions,
+  ReadRequest,
+  ReadResult,
+  Receipt,
+  Start,
+  Stream,
+  StreamDescription,
+} from "./types.ts";
 
 type DescribedTimes = Required<Pick<StreamDescription, "firstAppendTimeMicros" | "lastAppendTimeMicros">>;
 
@@ -24,9 +32,12 @@ const nothing: LogPosition = { index: 0, offset: 0, appendTimeMicros: 0, term: 0
 
 export class LogStream implements Stream, RetainedStream {
   readonly log: StreamLog;
+  readonly #appends: StreamAppends;
   readonly #changes: StreamChanges;
+
   constructor(log: StreamLog) {
     this.log = log;
+    this.#appends = new StreamAppends(log);
     this.#changes = new StreamChanges(log);
   }
 
@@ -58,30 +69,14 @@ export class LogStream implements Stream, RetainedStream {
     return this.log.ready();
   }
 
-  async append(payload: Uint8Array, field = "batch"): Promise<Receipt> {
-    const { log } = this;
-    log.checkServed();
-    if (log.isSystem) throw systemStream(this.name, "stream", "appended to");
-    const recordCount = checkRecords(payload, log.state.appendLimits, field);
-    const { usage } = log.home;
-    usage.check(payload.length, `Cannot append to stream "${this.name}"`, this.name);
-    const door = log.opened();
-    // Before its past is known, which is read for the first append after a start, so are not its settings.
-    const isKnown = door.ready() === undefined;
-    const admit = isKnown ? {} : { admit: () => void checkRecords(payload, log.state.appendLimits, field) };
-    let appended: AppendedBatch | undefined;
-    usage.coming(payload.length);
-    try {
-      appended = await door.append({ kind: BatchKind.records, payload, recordCount, ...admit });
-    } catch (error) {
-      if (log.isDeleted) throw log.gone();
-      throw explainNoRoom(error, `Cannot append to stream "${this.name}"`, { stream: this.name });
-    } finally {
-      usage.came(payload.length, appended === undefined || log.isDeleted ? undefined : log);
-    }
-    const { baseOffset, nextOffset, index, appendTimeMicros, digest } = appended;
-    log.times.appended(nextOffset, appendTimeMicros);
-    return { streamId: this.id, startOffset: baseOffset, nextOffset, index, appendTimeMicros, digest };
+  append(payload: Uint8Array, options?: AppendOptions & { readonly producer?: undefined }): Promise<Receipt>;
+  append(payload: Uint8Array, options: AppendOptions): Promise<AppendAnswer>;
+  append(payload: Uint8Array, options: AppendOptions = {}): Promise<AppendAnswer> {
+    return this.#appends.append(payload, options);
+  }
+
+  fence(token: Uint8Array): Promise<number> {
+    return this.#changes.fence(token);
   }
 
   trim(offset: number): Promise<number> {
@@ -168,6 +163,7 @@ export class LogStream implements Stream, RetainedStream {
       digest: commit.digest,
       nextIndex: commit.index,
       state: this.#state(),
+      fence: log.state.part.fence,
     };
   }
 

@@ -6,7 +6,7 @@
 import { present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
 import { DataFolderError } from "../base/disk-errors.ts";
-import type { LogDoor, LogDoors, LogOwner, StreamPart } from "../replica/log-door.ts";
+import { emptyPart, type LogDoor, type LogDoors, type LogOwner, type StreamPart } from "../replica/log-door.ts";
 import { decodeMetaChange, encodeMetaChange, type MetaChange } from "../wire/catalogue.ts";
 import { Catalogue } from "./catalogue.ts";
 import { builtInSettings } from "./settings.ts";
@@ -84,6 +84,10 @@ class MetaOwner implements LogOwner {
   /** It is read by who opens it. */
   restored(): void {}
 
+  restoring(): void {}
+
+  produced(): void {}
+
   checkpointPart(index: number): StreamPart {
     const { part, catalogue } = present(this.state, "_meta is read before it is appended to");
     return { ...part, catalogue: catalogue.asOf(index) };
@@ -95,7 +99,7 @@ async function make(logs: LogDoors, owner: LogOwner, { clusterId, nowMicros }: M
   const part: StreamPart = {
     name: metaName,
     settings: { version: 1, ...builtInSettings },
-    logStart: 0,
+    ...emptyPart,
     catalogue: { clusterId: clusterId(), streams: [] },
   };
   const creation = logs.describeNew(part, 0);

@@ -2,9 +2,11 @@
  * What a stream says no with.
  * @module
  */
+import type { ProducerStamp } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { type ErrorFacts, invalidField, TailraceError } from "../base/errors.ts";
 import { type StreamSettings, settingName, type VersionedSettings } from "../base/stream-settings.ts";
+import type { Verdict } from "./producers.ts";
 import { settingNames } from "./settings.ts";
 
 /** There is no stream of the name, or the one that there was is gone. */
@@ -90,6 +92,61 @@ export function settingsChanged(name: string, expected: number, has: VersionedSe
     todo: `See what they are now, then change version ${has.version}`,
   };
   return new TailraceError("settings_changed", words, { stream: name, settings: has });
+}
+
+/** Another append came first. */
+export function offsetTaken(name: string, expected: number, nextOffset: number): TailraceError {
+  const words = {
+    what: `Cannot append to stream "${name}" at offset ${expected}`,
+    why: `the next offset is ${nextOffset}`,
+    todo: `See what is at the end of the stream, then append at ${nextOffset}`,
+  };
+  return new TailraceError("offset_taken", words, { stream: name, nextOffset, fate: "nothing_written" });
+}
+
+/** The stream is another writer's, or nobody's. */
+export function fenced(name: string, given: Uint8Array, inForce: Uint8Array): TailraceError {
+  const has = inForce.length > 0 ? "another fence token is in force" : "no fence token is in force";
+  const why = given.length === 0 ? "a fence token is in force, and the append names none" : has;
+  const todo = "Stop: another writer has the stream; to take it over set a fence token of your own";
+  const words = { what: `Cannot append to stream "${name}"`, why, todo };
+  return new TailraceError("fenced", words, { stream: name, fence: inForce, fate: "nothing_written" });
+}
+
+/** One of a series of appends was refused, and so are those behind it. */
+export function seriesBroken(name: string): TailraceError {
+  const words = {
+    what: `Cannot append to stream "${name}"`,
+    why: "an append before it was refused",
+    todo: "See why that one was refused",
+  };
+  return new TailraceError("not_ready", words, { stream: name, fate: "nothing_written" });
+}
+
+/** What a producer sent is not its next batch. */
+export function notNext(
+  name: string,
+  sent: ProducerStamp,
+  verdict: Exclude<Verdict, { kind: "next" | "duplicate" }>,
+): TailraceError {
+  const { epoch, sequence } = verdict.expected;
+  const facts = { stream: name, producer: { id: sent.id, epoch, sequence }, fate: "nothing_written" } as const;
+  const what = `Cannot append batch ${sent.sequence} of the producer's epoch ${sent.epoch} to stream "${name}"`;
+  switch (verdict.kind) {
+    case "stale_epoch": {
+      const todo = "Stop: another writer has taken over as this producer; to take over again begin a higher epoch";
+      return new TailraceError("stale_epoch", { what, why: `the producer is in epoch ${epoch}`, todo }, facts);
+    }
+    case "sequence_gap": {
+      const todo = "Send the batches before it first; if they are lost begin a higher epoch";
+      return new TailraceError("sequence_gap", { what, why: `batch ${sequence} is the next one`, todo }, facts);
+    }
+    case "unknown_producer": {
+      const todo = "Begin at sequence 0, after looking whether the batches before it are there";
+      const why = "the producer is not known: it never appended, or so long ago that it is forgotten";
+      return new TailraceError("unknown_producer", { what, why, todo }, facts);
+    }
+  }
 }
 
 /** The node takes nothing new. */

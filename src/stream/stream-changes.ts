@@ -35,6 +35,11 @@ export class StreamChanges {
     return this.#inTurn("trimmed", () => this.#retain(nowMicros));
   }
 
+  /** Sets the fence token; resolves with the next offset as of then. */
+  fence(token: Uint8Array): Promise<number> {
+    return this.#inTurn("fenced", () => this.#fence(token));
+  }
+
   async #inTurn<T>(verb: string, change: () => Promise<T>): Promise<T> {
     const { name, isSystem } = this.#log;
     if (isSystem) throw systemStream(name, "name", verb);
@@ -68,6 +73,19 @@ export class StreamChanges {
       throw explainNoRoom(error, what, { stream: name });
     }
     await this.#append(log.opened(), { kind: "settings", settings: { ...settings, version: now.version + 1 } }, what);
+  }
+
+  async #fence(token: Uint8Array): Promise<number> {
+    const log = this.#log;
+    const { name } = log;
+    const what = `Cannot fence stream "${name}"`;
+    try {
+      await log.make();
+    } catch (error) {
+      throw explainNoRoom(error, what, { stream: name });
+    }
+    const { baseOffset } = await this.#append(log.opened(), { kind: "fence", token: token.slice() }, what);
+    return baseOffset;
   }
 
   async #trim(offset: number): Promise<number> {

@@ -7,12 +7,15 @@
  * @module
  */
 
+import type { BatchHeader, ProducerStamp } from "../base/batch.ts";
 import type { TailraceError } from "../base/errors.ts";
 import type { Limits } from "../base/limits.ts";
 import { isSystemName } from "../base/stream-name.ts";
 import type { LogDoor, LogDoors, LogOwner, StreamPart } from "../replica/log-door.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
 import { AppendTimes } from "./append-times.ts";
+import { LastPlaced } from "./last-placed.ts";
+import { Producers } from "./producers.ts";
 import { nodeStops, streamNotFound, streamReplaced } from "./refusals.ts";
 import { StreamRetention } from "./retention.ts";
 import { StreamState } from "./stream-state.ts";
@@ -36,6 +39,8 @@ export class StreamLog implements LogOwner, CountedLog {
   readonly stored: StoredStream;
   readonly home: StreamHome;
   readonly state: StreamState;
+  readonly producers = new Producers();
+  readonly lastPlaced = new LastPlaced();
   readonly watchers = new Watchers();
   readonly times = new AppendTimes(this);
   readonly retention = new StreamRetention(this);
@@ -48,7 +53,7 @@ export class StreamLog implements LogOwner, CountedLog {
 
   constructor(stored: StoredStream, part: StreamPart, home: StreamHome) {
     this.stored = stored;
-    this.state = new StreamState(part, home.limits);
+    this.state = new StreamState(part, home.limits, this.lastPlaced);
     this.home = home;
   }
 
@@ -93,10 +98,21 @@ export class StreamLog implements LogOwner, CountedLog {
     this.state.restore(part);
   }
 
-  checkpointPart(index: number): StreamPart {
+  restoring(checkpoint: Pick<StreamPart, "producers">): void {
+    this.producers.restore(checkpoint.producers);
+  }
+
+  produced({ producer, baseOffset, ...header }: BatchHeader & { readonly producer: ProducerStamp }): void {
+    const { index, recordCount, appendTimeMicros } = header;
+    const digest = header.digest.slice();
+    this.producers.placed(producer, { index, startOffset: baseOffset, recordCount, appendTimeMicros, digest });
+    this.producers.committed(index + 1);
+  }
+
+  checkpointPart(index: number, logTimeMicros: number): StreamPart {
     this.retention.rolled(index);
     this.home.rolled(this);
-    return this.state.asOf(index);
+    return { ...this.state.asOf(index), producers: this.producers.checkpoint(index, logTimeMicros) };
   }
 
   /** Takes the log that is there. */

@@ -7,24 +7,28 @@ import { BatchKind } from "../base/batch.ts";
 import type { Limits } from "../base/limits.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogDoor, StreamPart } from "../replica/log-door.ts";
-import { encodeTrim, type StoredTrim } from "../wire/checkpoint.ts";
+import { encodeFence, encodeTrim, type StoredTrim } from "../wire/checkpoint.ts";
 import { encodeSettings } from "../wire/settings.ts";
+import type { LastPlaced } from "./last-placed.ts";
 import { limitsOf } from "./settings.ts";
 
 /** A change of a stream, a control batch of its log. */
 export type StreamChange =
   | { readonly kind: "trim"; readonly trim: StoredTrim }
-  | { readonly kind: "settings"; readonly settings: VersionedSettings };
+  | { readonly kind: "settings"; readonly settings: VersionedSettings }
+  | { readonly kind: "fence"; readonly token: Uint8Array };
 
 export class StreamState {
   readonly #nodeLimits: Limits;
+  readonly #lastPlaced: LastPlaced;
   #part: StreamPart;
   #appendLimits: Limits;
   /** Stamped and not yet committed, in order. */
   readonly #placed: { readonly index: number; readonly change: StreamChange }[] = [];
 
-  /** @param limits The node's. */
-  constructor(part: StreamPart, limits: Limits) {
+  /** @param limits The node's. @param lastPlaced Told of each change that has its place. */
+  constructor(part: StreamPart, limits: Limits, lastPlaced: LastPlaced) {
+    this.#lastPlaced = lastPlaced;
     this.#part = part;
     this.#nodeLimits = limits;
     this.#appendLimits = limitsOf(part.settings, limits);
@@ -41,8 +45,8 @@ export class StreamState {
   }
 
   /** The log says this. */
-  restore({ settings, logStart }: StreamPart): void {
-    this.#part = { ...this.#part, settings, logStart };
+  restore({ settings, logStart, fence }: StreamPart): void {
+    this.#part = { ...this.#part, settings, logStart, fence };
     this.#appendLimits = limitsOf(settings, this.#nodeLimits);
   }
 
@@ -53,7 +57,7 @@ export class StreamState {
   async append(door: LogDoor, change: StreamChange, rolls = false): Promise<AppendedBatch> {
     if (change.kind === "settings") this.#appendLimits = limitsOf(change.settings, this.#appendLimits);
     try {
-      const appended = await door.append({
+      const appending = door.append({
         ...batchOf(change),
         recordCount: 0,
         frees: true,
@@ -61,10 +65,12 @@ export class StreamState {
         stamped: (index) => {
           this.#dropRefused(index);
           this.#placed.push({ index, change });
+          this.#lastPlaced.placed(appending);
           // What is stamped behind it goes by it.
           if (change.kind === "settings") door.endSegmentsBy(change.settings);
         },
       });
+      const appended = await appending;
       this.#part = changed(this.#part, change);
       return appended;
     } finally {
@@ -77,7 +83,7 @@ export class StreamState {
     }
   }
 
-  /** State for a checkpoint at `index`. */
+  /** State as all that is placed below `index` makes it. */
   asOf(index: number): StreamPart {
     this.#dropRefused(index);
     return this.#placed.reduce((part, { change }) => changed(part, change), this.#part);
@@ -95,6 +101,8 @@ function batchOf(change: StreamChange): { kind: BatchKind; payload: Uint8Array }
       return { kind: BatchKind.trim, payload: encodeTrim(change.trim) };
     case "settings":
       return { kind: BatchKind.settings, payload: encodeSettings(change.settings) };
+    case "fence":
+      return { kind: BatchKind.fence, payload: encodeFence(change.token) };
   }
 }
 
@@ -104,5 +112,7 @@ function changed(part: StreamPart, change: StreamChange): StreamPart {
       return { ...part, logStart: Math.max(part.logStart, change.trim.logStart) };
     case "settings":
       return { ...part, settings: change.settings };
+    case "fence":
+      return { ...part, fence: change.token };
   }
 }

@@ -12,7 +12,7 @@ import { type Limits, limitName } from "../base/limits.ts";
 import { checkStreamName, isSystemName } from "../base/stream-name.ts";
 import type { StreamSettings } from "../base/stream-settings.ts";
 import type { Clock } from "../host/clock.ts";
-import type { LogDoors } from "../replica/log-door.ts";
+import { emptyPart, type LogDoors } from "../replica/log-door.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
 import { checkpointPrefixBytes, decodeCheckpoint } from "../wire/checkpoint.ts";
 import { CreationRate } from "./creation-rate.ts";
@@ -235,7 +235,7 @@ class CatalogueStreams implements LocalStreams {
   }
 
   async #create(name: string, settings: StreamSettings): Promise<LogStream> {
-    const part = { name, settings: { version: 1, ...settings }, logStart: 0 };
+    const part = { name, settings: { version: 1, ...settings }, ...emptyPart };
     const creation = this.#options.logs.describeNew(part, 0);
     try {
       const id = await this.#meta.append({ kind: "created", creation });
@@ -278,8 +278,8 @@ function metaStream(meta: MetaLog, home: StreamHome): LogStream {
 }
 
 function streamOf(stored: StoredStream, home: StreamHome): LogStream {
-  const { name, settings, logStart } = decodeCheckpoint(stored.creation.checkpoint.subarray(checkpointPrefixBytes));
-  return new LogStream(new StreamLog(stored, { name, settings, logStart }, home));
+  const { name, settings } = decodeCheckpoint(stored.creation.checkpoint.subarray(checkpointPrefixBytes));
+  return new LogStream(new StreamLog(stored, { name, settings, ...emptyPart }, home));
 }
 
 function leaveForLater(error: unknown): void {

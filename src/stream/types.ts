@@ -3,7 +3,7 @@
  * Positions are numbers below 2^53, ends exclusive, times microseconds since 1970.
  * @module
  */
-import type { StoredBatch } from "../base/batch.ts";
+import type { ProducerStamp, StoredBatch } from "../base/batch.ts";
 import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
 
 /** What an append is told when its batch is committed. With the stream's id it is a receipt. */
@@ -18,6 +18,36 @@ export interface Receipt {
   readonly appendTimeMicros: number;
   /** Stands for the whole log up to and with this batch: 32 bytes. */
   readonly digest: Uint8Array;
+  /** It was here before: nothing was appended, and this is the receipt of the first. */
+  readonly duplicate?: true;
+}
+
+/** What is answered for a batch that was here before, and is older than what is kept of its producer's batches. */
+export interface ForgottenDuplicate {
+  readonly streamId: number;
+  readonly duplicate: true;
+  readonly startOffset?: undefined;
+}
+
+/** What an append is answered with. */
+export type AppendAnswer = Receipt | ForgottenDuplicate;
+
+/** Appends of which none is taken once one was not: set when that happens. */
+export interface AppendSeries {
+  isBroken: boolean;
+}
+
+/** What an append depends on. Checked in this order, in total order with all that the stream takes. */
+export interface AppendOptions {
+  /** Who appends, and which of its batches this is: a repeated one is answered with its first receipt. */
+  readonly producer?: ProducerStamp;
+  /** The fence token that must be in force; without one none may be. */
+  readonly fence?: Uint8Array;
+  /** The next offset must be this. */
+  readonly expectedOffset?: number;
+  /** The request's field that the payload came in, for a refusal: `batch` by default. */
+  readonly field?: string;
+  readonly series?: AppendSeries;
 }
 
 /** A stored batch, and which of its records were asked for. */
@@ -78,6 +108,8 @@ export interface StreamDescription {
   readonly digest: Uint8Array;
   readonly nextIndex: number;
   readonly state: "normal" | "read_only" | "deleting";
+  /** The fence token in force; empty: none. */
+  readonly fence: Uint8Array;
 }
 
 /** One stream of this node. Every method throws `TailraceError` when the stream was deleted meanwhile. */
@@ -96,9 +128,16 @@ export interface Stream {
    * Appends one batch, atomically; resolves when it is durable and committed. Batches of one stream are taken in the
    * order of the calls.
    * @param payload A serialized `tailrace.v1.Records`. It is checked and stored as it is; must not change until then.
-   * @param field The request's field that it came in, for a refusal: `batch` by default.
+   * Throws `stale_epoch`, `sequence_gap`, `unknown_producer`, `fenced` and `offset_taken`, each once what it tells is
+   * committed.
    */
-  append(payload: Uint8Array, field?: string): Promise<Receipt>;
+  append(payload: Uint8Array, options?: AppendOptions & { readonly producer?: undefined }): Promise<Receipt>;
+  append(payload: Uint8Array, options: AppendOptions): Promise<AppendAnswer>;
+  /**
+   * Lets only appends in that name this token, at most 64 bytes, from here on; an empty one lets those in that name none.
+   * Resolves when it is in force, with the next offset as of then.
+   */
+  fence(token: Uint8Array): Promise<number>;
   /**
    * Gives readers nothing below `offset` any more, and drops the files that hold nothing else; resolves with log start.
    * Log start never goes back: an offset below it changes nothing. Throws `past_end`.

@@ -8,7 +8,10 @@ import { decodeCatalogue, encodeCatalogue, type StoredCatalogue } from "./catalo
 import {
   type Checkpoint,
   CheckpointSchema,
+  FenceSchema,
   LeaderChangeSchema,
+  type ProducerState as Producer,
+  ProducerStateSchema,
   type Replica,
   ReplicaSchema,
   SettingsSchema,
@@ -33,6 +36,20 @@ export interface TermStart {
   readonly index: number;
 }
 
+/** The last batch of a producer. */
+export interface StoredProducer {
+  /** 16 bytes. */
+  readonly id: Uint8Array;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly index: number;
+  readonly startOffset: number;
+  readonly recordCount: number;
+  readonly appendTimeMicros: number;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
+}
+
 /** All that a log up to a checkpoint determines. */
 export interface CheckpointState {
   readonly name: string;
@@ -41,6 +58,9 @@ export interface CheckpointState {
   /** First offset that readers are given. */
   readonly logStart: number;
   readonly termStarts: readonly TermStart[];
+  readonly producers: readonly StoredProducer[];
+  /** The fence token in force; empty: none. */
+  readonly fence: Uint8Array;
   /** Of `_meta` only. */
   readonly catalogue?: StoredCatalogue;
 }
@@ -56,19 +76,35 @@ export function encodeCheckpoint(state: CheckpointState): Uint8Array {
       settings: settingsMessage(state.settings),
       logStart: fromPosition(state.logStart),
       termStarts: state.termStarts.map(({ term, index }) => ({ term: fromPosition(term), index: fromPosition(index) })),
+      producers: state.producers.map(producerMessage),
+      fence: state.fence,
       ...(catalogue === undefined ? {} : { catalogue: encodeCatalogue(catalogue) }),
     }),
   );
 }
 
-/** A checkpoint as read, and whether it says what this version can't carry on. */
-export interface DecodedCheckpoint extends CheckpointState {
-  /** Producers or a fence are there. */
-  readonly hasMore: boolean;
+function producerMessage({ id, epoch, recordCount, digest, ...positions }: StoredProducer): Producer {
+  return create(ProducerStateSchema, {
+    ...{ id, epoch, recordCount, digest },
+    sequence: fromPosition(positions.sequence),
+    index: fromPosition(positions.index),
+    startOffset: fromPosition(positions.startOffset),
+    appendTimeUs: fromPosition(positions.appendTimeMicros),
+  });
+}
+
+function producerOf({ id, epoch, recordCount, digest, ...positions }: Producer): StoredProducer {
+  return {
+    ...{ id, epoch, recordCount, digest },
+    sequence: toPosition(positions.sequence, "producers.sequence"),
+    index: toPosition(positions.index, "producers.index"),
+    startOffset: toPosition(positions.startOffset, "producers.start_offset"),
+    appendTimeMicros: toPosition(positions.appendTimeUs, "producers.append_time_us"),
+  };
 }
 
 /** Reads what follows a checkpoint's first 40 bytes. Throws on bytes that are no Checkpoint. */
-export function decodeCheckpoint(bytes: Uint8Array): DecodedCheckpoint {
+export function decodeCheckpoint(bytes: Uint8Array): CheckpointState {
   const message: Checkpoint = fromBinary(CheckpointSchema, bytes);
   const { settings, catalogue } = message;
   return {
@@ -80,8 +116,9 @@ export function decodeCheckpoint(bytes: Uint8Array): DecodedCheckpoint {
       term: toPosition(term, "term_starts.term"),
       index: toPosition(index, "term_starts.index"),
     })),
+    producers: message.producers.map(producerOf),
+    fence: message.fence,
     ...(catalogue === undefined ? {} : { catalogue: decodeCatalogue(catalogue) }),
-    hasMore: message.producers.length > 0 || message.fence.length > 0,
   };
 }
 
@@ -118,6 +155,16 @@ export function encodeTrim({ logStart, baseIndex }: StoredTrim): Uint8Array {
 export function decodeTrim(payload: Uint8Array): StoredTrim {
   const { logStart, baseIndex } = fromBinary(TrimSchema, payload);
   return { logStart: toPosition(logStart, "log_start"), baseIndex: toPosition(baseIndex, "base_index") };
+}
+
+/** The payload of a fence: the token in force from there on; empty: none. */
+export function encodeFence(token: Uint8Array): Uint8Array {
+  return toBinary(FenceSchema, create(FenceSchema, { token }));
+}
+
+/** Reads the payload of a fence. Throws on bytes that are none. */
+export function decodeFence(payload: Uint8Array): Uint8Array {
+  return fromBinary(FenceSchema, payload).token;
 }
 
 function toReplica({ diskId, life }: StoredReplica): Replica {

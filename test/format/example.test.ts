@@ -12,6 +12,7 @@ import { systemClock } from "../../src/host/clock.ts";
 import { systemHash } from "../../src/host/hash.ts";
 import { nodeDisk } from "../../src/host/node-disk.ts";
 import { openDataFolder } from "../../src/log/data-folder.ts";
+import { emptyPart } from "../../src/replica/log-door.ts";
 import { loneLogs } from "../../src/replica/lone.ts";
 import { builtInSettings } from "../../src/stream/settings.ts";
 import { temporaryFolder } from "../support/data-folder.ts";
@@ -47,11 +48,11 @@ async function makeExample(folder: string): Promise<void> {
     settings: { journalFileBytes: 1 << 20, journalFiles: 2, arenaBytes: 1 << 20 },
   });
   const logs = loneLogs(opened, defaultLimits);
-  const part = { name: "a", settings: { version: 1, ...builtInSettings }, logStart: 0 };
+  const part = { name: "a", settings: { version: 1, ...builtInSettings }, ...emptyPart };
   const creation = logs.describeNew(part, 0);
   const { door } = logs.create(
     { group: 2, creation, appendTimeMicros: nowMicros },
-    { checkpointPart: () => part, restored: () => {} },
+    { checkpointPart: () => part, restored: () => {}, restoring: () => {}, produced: () => {} },
   );
   await door.append({ kind: BatchKind.records, payload: payloadOf("hello"), recordCount: 1 });
   await opened.close();

@@ -29,6 +29,7 @@ const limit = (name: string, most: number, actual?: number) => ({
 });
 const invalid = (field: string) => ({ reason: "REASON_INVALID_FIELD", field });
 const notBuilt = (field: string) => ({ reason: "REASON_NOT_BUILT", field });
+const producerId = Buffer.alloc(16, 7).toString("base64");
 const nothingWritten = { fate: "FATE_NOTHING_WRITTEN" };
 
 interface Case {
@@ -104,18 +105,50 @@ const appends: Omit<Case, "rpc">[] = [
     detail: { ...limit("record_max_headers", 2), field: "records" },
   },
   {
-    name: "a producer",
+    name: "a producer without an id",
     request: { stream: "s", records, producer: {} },
-    code: "unimplemented",
-    detail: notBuilt("producer"),
+    code: "invalid_argument",
+    detail: invalid("producer.id"),
   },
   {
-    name: "an expected offset",
-    request: { stream: "s", records, expectedOffset: "0" },
-    code: "unimplemented",
-    detail: notBuilt("expected_offset"),
+    name: "a producer whose id is all zeros",
+    request: { stream: "s", records, producer: { id: zeros(16) } },
+    code: "invalid_argument",
+    detail: invalid("producer.id"),
   },
-  { name: "a fence", request: { stream: "s", records, fence: "" }, code: "unimplemented", detail: notBuilt("fence") },
+  {
+    name: "a sequence of 2^53",
+    request: { stream: "s", records, producer: { id: producerId, sequence: "9007199254740992" } },
+    code: "invalid_argument",
+    detail: invalid("producer.sequence"),
+  },
+  {
+    name: "a producer that is not known, and does not begin at 0",
+    request: { stream: "s", records, producer: { id: producerId, epoch: 2, sequence: "3" } },
+    code: "failed_precondition",
+    detail: {
+      ...{ reason: "REASON_UNKNOWN_PRODUCER", stream: "s" },
+      producer: { id: producerId, epoch: 2 },
+    },
+  },
+  {
+    name: "an offset that is taken",
+    request: { stream: "there", records, expectedOffset: "7" },
+    code: "failed_precondition",
+    detail: { reason: "REASON_OFFSET_TAKEN", stream: "there", nextOffset: "2" },
+  },
+  {
+    name: "a fence token that is not in force",
+    request: { stream: "there", records, fence: "YQ==" },
+    code: "failed_precondition",
+    detail: { reason: "REASON_FENCED", stream: "there", fence: "" },
+  },
+  {
+    name: "a fence token that is too long",
+    request: { stream: "s", records, fence: zeros(65) },
+    code: "invalid_argument",
+    detail: invalid("fence"),
+  },
   { name: "a codec", request: { stream: "s", records, codec: 1 }, code: "unimplemented", detail: notBuilt("codec") },
   {
     name: "an id of 2^53",

@@ -4,10 +4,11 @@
  * back or refused for want of room, and the folder can be opened again with what was durable.
  */
 import { createHash } from "node:crypto";
-import { BatchKind, type StoredBatch } from "../../src/base/batch.ts";
+import { BatchKind, type ProducerStamp, type StoredBatch } from "../../src/base/batch.ts";
 import { NoRoomError } from "../../src/base/disk-errors.ts";
 import type {
   AppendedBatch,
+  CheckpointState,
   DataFolder,
   Floor,
   GroupLog,
@@ -31,6 +32,12 @@ interface Gathered {
   readonly batch?: NewBatch;
   readonly resolve: (appended: AppendedBatch | undefined) => void;
   readonly reject: (error: Error) => void;
+}
+
+interface Stamped {
+  readonly lines: string[];
+  readonly taken: Gathered[];
+  readonly appended: (AppendedBatch | undefined)[];
 }
 
 interface Stored {
@@ -136,9 +143,10 @@ export class MemoryFolder implements DataFolder {
     this.#writing = true;
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#gathered.length > 0) {
-      const taken = this.#gathered;
+      const gathered = this.#gathered;
       this.#gathered = [];
-      const frame = this.#stamp(taken);
+      const frame = this.#stamp(gathered);
+      const { taken } = frame;
       await new Promise((resolve) => setImmediate(resolve));
       if (this.hold) {
         await new Promise<void>((resolve) => {
@@ -164,17 +172,23 @@ export class MemoryFolder implements DataFolder {
     this.#writing = false;
   }
 
-  #stamp(taken: readonly Gathered[]): { lines: string[]; appended: (AppendedBatch | undefined)[] } {
-    const lines: string[] = [];
-    const appended = taken.map(({ log, batch }) => {
-      if (batch === undefined) {
-        lines.push(`made ${log.group}`);
-        return undefined;
+  /** What is not admitted is refused, and not among what is taken. */
+  #stamp(gathered: readonly Gathered[]): Stamped {
+    const stamped: Stamped = { lines: [], taken: [], appended: [] };
+    for (const waiting of gathered) {
+      const { log, batch, reject } = waiting;
+      try {
+        if (batch !== undefined) log.admit(batch);
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)));
+        continue;
       }
-      if (batch.begins !== undefined) lines.push(`vote ${log.group} term ${batch.begins.term}`);
-      return log.stamp(batch, lines);
-    });
-    return { lines, appended };
+      stamped.taken.push(waiting);
+      if (batch === undefined) stamped.lines.push(`made ${log.group}`);
+      if (batch?.begins !== undefined) stamped.lines.push(`vote ${log.group} term ${batch.begins.term}`);
+      stamped.appended.push(batch && log.stamp(batch, stamped.lines));
+    }
+    return stamped;
   }
 }
 
@@ -194,7 +208,7 @@ export class MemoryLog implements GroupLog {
   #baseIndex: number;
   #durableCount: number;
   #stampedVote: Vote | undefined;
-  #rolling: { limits: SegmentLimits; state: (index: number) => Uint8Array } | undefined;
+  #rolling: { limits: SegmentLimits; state: CheckpointState } | undefined;
   readonly #folder: MemoryFolder;
   readonly #durable = new Set<() => void>();
   readonly #committed = new Set<() => void>();
@@ -259,7 +273,7 @@ export class MemoryLog implements GroupLog {
     return bytesOf(this.#kept());
   }
 
-  rollBy(limits: SegmentLimits, state: (index: number) => Uint8Array): void {
+  rollBy(limits: SegmentLimits, state: CheckpointState): void {
     this.#rolling = { limits, state };
   }
 
@@ -343,18 +357,25 @@ export class MemoryLog implements GroupLog {
     this.#put(BatchKind.checkpoint, withPrefix(checkpointState), 0, appendTimeMicros, 0, startOffset);
   }
 
+  admit(batch: NewBatch): void {
+    const { index, offset } = positionAfter(this.batches, this.batches.length);
+    batch.admit?.({ index, offset });
+  }
+
   stamp(batch: NewBatch, lines: string[]): AppendedBatch {
     if (batch.begins !== undefined) this.#stampedVote = batch.begins;
     this.#folder.nowMicros += 1000;
     if (this.#mustRoll(batch)) {
-      const state = this.#rolling?.state(this.batches.length) ?? new Uint8Array();
+      const { index, appendTimeMicros } = positionAfter(this.batches, this.batches.length);
+      const state = this.#rolling?.state(index, appendTimeMicros) ?? new Uint8Array();
       this.#put(BatchKind.checkpoint, withPrefix(state), 0, this.#folder.nowMicros, this.#term());
       lines.push(`batch ${this.group}.${this.batches.length - 1} checkpoint`);
     }
     const micros = this.#folder.nowMicros;
-    const stored = this.#put(batch.kind, batch.payload, batch.recordCount, micros, batch.begins?.term ?? this.#term());
+    const term = batch.begins?.term ?? this.#term();
+    const stored = this.#put(batch.kind, batch.payload, batch.recordCount, micros, term, undefined, batch.producer);
     lines.push(`batch ${this.group}.${stored.index} ${kindNames[stored.kind]}`);
-    batch.stamped?.(stored.index, micros);
+    batch.stamped?.(stored.index, micros, stored.digest);
     return { ...stored, nextOffset: stored.baseOffset + stored.recordCount };
   }
 
@@ -389,6 +410,7 @@ export class MemoryLog implements GroupLog {
     appendTimeMicros: number,
     term: number,
     baseOffset?: number,
+    producer?: ProducerStamp,
   ): StoredBatch {
     const end = positionAfter(this.batches, this.batches.length);
     const digest = createHash("sha256")
@@ -405,6 +427,7 @@ export class MemoryLog implements GroupLog {
       recordCount,
       term,
       appendTimeMicros,
+      ...(producer ? { producer } : {}),
       digest: new Uint8Array(digest.digest()),
       header: new Uint8Array(headerBytes),
       payload,

@@ -4,7 +4,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { unreachable } from "../../base/assert.ts";
-import type { BatchSlice, Receipt } from "../../stream/types.ts";
+import type { AppendAnswer, BatchSlice } from "../../stream/types.ts";
 import { type BatchForm, toBatchMessage } from "../../wire/batch-message.ts";
 import {
   type AppendResponse,
@@ -25,14 +25,17 @@ import type { TailFrame } from "./tail.ts";
 /** How an answer is encoded: as JSON its records must be messages, as protobuf the stored bytes do. */
 export type Encoding = "json" | "protobuf";
 
-export function appendResponse(receipt: Receipt): AppendResponse {
+export function appendResponse(receipt: AppendAnswer): AppendResponse {
+  const streamId = fromPosition(receipt.streamId);
+  if (receipt.startOffset === undefined) return create(AppendResponseSchema, { streamId, duplicate: true });
   return create(AppendResponseSchema, {
-    streamId: fromPosition(receipt.streamId),
+    streamId,
     startOffset: fromPosition(receipt.startOffset),
     nextOffset: fromPosition(receipt.nextOffset),
     index: fromPosition(receipt.index),
     appendTime: fromMicros(receipt.appendTimeMicros),
     digest: receipt.digest,
+    duplicate: receipt.duplicate ?? false,
   });
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { invalidField } from "../../base/errors.ts";
-import type { Receipt, Stream } from "../../stream/types.ts";
+import type { AppendAnswer, AppendSeries, Stream } from "../../stream/types.ts";
 import type { Call } from "./call.ts";
 import { type ApiContext, openStreams } from "./context.ts";
 import type { AppendCommand } from "./requests.ts";
@@ -18,7 +18,7 @@ import { Waker } from "./waker.ts";
 const refusalTurns = 16;
 
 interface InFlight {
-  readonly outcome: Promise<Receipt>;
+  readonly outcome: Promise<AppendAnswer>;
   readonly payloadBytes: number;
 }
 
@@ -30,7 +30,7 @@ export async function* appendStream(
   api: ApiContext,
   requests: AsyncIterable<() => AppendCommand>,
   call: Call,
-): AsyncGenerator<Receipt> {
+): AsyncGenerator<AppendAnswer> {
   const intake = new Intake(api, requests, call);
   const stop = call.onEnd(intake.stop);
   let number = 0;
@@ -72,6 +72,8 @@ class Intake {
   #isStopped = false;
   #hasEnded = false;
   #stream: Stream | undefined;
+  /** Those behind one that is refused are refused, though they may be on their way already. */
+  readonly #series: AppendSeries = { isBroken: false };
 
   constructor(api: ApiContext, requests: AsyncIterable<() => AppendCommand>, call: Call) {
     this.#api = api;
@@ -124,7 +126,7 @@ class Intake {
 
   async #take(command: AppendCommand): Promise<void> {
     const stream = await this.#streamOf(command);
-    const outcome = stream.append(command.payload, command.field);
+    const outcome = stream.append(command.payload, { ...command.options, series: this.#series });
     // A refusal ends the intake; it is told to the client in its turn, by `next`.
     outcome.catch(this.stop);
     this.#unanswered++;

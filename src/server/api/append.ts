@@ -1,4 +1,4 @@
-import type { Receipt } from "../../stream/types.ts";
+import type { AppendAnswer } from "../../stream/types.ts";
 import type { Call } from "./call.ts";
 import { type ApiContext, openStreams } from "./context.ts";
 import type { AppendCommand } from "./requests.ts";
@@ -7,13 +7,13 @@ import type { AppendCommand } from "./requests.ts";
  * Appends one batch. Fails with a ConnectError that says what became of it.
  * @param request Gives the command, or throws what is wrong with it.
  */
-export async function append(api: ApiContext, request: () => AppendCommand, call: Call): Promise<Receipt> {
+export async function append(api: ApiContext, request: () => AppendCommand, call: Call): Promise<AppendAnswer> {
   let fate: "nothing_written" | "unknown" = "nothing_written";
   try {
     const command = request();
     const stream = await call.raceDeadline(openStreams(api).getForAppend(command.stream, command.streamId, call));
     fate = "unknown";
-    const receipt = await call.raceDeadline(stream.append(command.payload, command.field));
+    const receipt = await call.raceDeadline(stream.append(command.payload, command.options));
     api.metrics.appended(receipt, command.payload.length);
     return receipt;
   } catch (error) {

@@ -147,5 +147,6 @@ function streamMessage(stream: StreamDescription): StreamMessage {
     digest: stream.digest,
     nextIndex: fromPosition(stream.nextIndex),
     state: states[stream.state],
+    fence: stream.fence,
   });
 }

@@ -103,6 +103,11 @@ const reasons: Record<Reason, WireReason> = {
   damaged: WireReason.DAMAGED,
   not_built: WireReason.NOT_BUILT,
   settings_changed: WireReason.SETTINGS_CHANGED,
+  offset_taken: WireReason.OFFSET_TAKEN,
+  fenced: WireReason.FENCED,
+  stale_epoch: WireReason.STALE_EPOCH,
+  sequence_gap: WireReason.SEQUENCE_GAP,
+  unknown_producer: WireReason.UNKNOWN_PRODUCER,
 };
 
 const fates = { none: Fate.UNSPECIFIED, nothing_written: Fate.NOTHING_WRITTEN, unknown: Fate.UNKNOWN };
@@ -170,7 +175,7 @@ function common({ callId, field, requestNumber }: ErrorContext) {
 }
 
 function fromFacts(facts: ErrorFacts) {
-  const { stream, streamId, logStart, nextOffset, field, limit, settings, retryAfterMs } = facts;
+  const { stream, streamId, logStart, nextOffset, field, limit, settings, producer, fence, retryAfterMs } = facts;
   return {
     ...(stream === undefined ? {} : { stream }),
     ...(streamId === undefined ? {} : { streamId: fromPosition(streamId) }),
@@ -178,6 +183,8 @@ function fromFacts(facts: ErrorFacts) {
     ...(nextOffset === undefined ? {} : { nextOffset: fromPosition(nextOffset) }),
     ...(field === undefined ? {} : { field }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(producer === undefined ? {} : { producer: { ...producer, sequence: fromPosition(producer.sequence) } }),
+    ...(fence === undefined ? {} : { fence }),
     ...(settings === undefined
       ? {}
       : { settings: settingsMessage(settings), settingsVersion: fromPosition(settings.version) }),

@@ -2,11 +2,11 @@
  * Append and Read from bytes to bytes: the request's records are never decoded, nor are the answer's.
  * @module
  */
-import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { encodeAppendResponse } from "../../wire/append-response.ts";
-import { AppendRequestSchema, ReadRequestSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
+import { AppendRequestSchema, AppendResponseSchema, ReadRequestSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { malformedRequest, splitRecords } from "../../wire/split-records.ts";
-import { readResponseBytes } from "./answers.ts";
+import { appendResponse, readResponseBytes } from "./answers.ts";
 import { append } from "./append.ts";
 import type { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
@@ -22,7 +22,8 @@ export function hotAppend(api: ApiContext): HotHandler {
       const { records, rest } = splitRecords(request);
       return appendCommand(parse(AppendRequestSchema, rest), records);
     };
-    return encodeAppendResponse(await append(api, command, call));
+    const answer = await append(api, command, call);
+    return answer.duplicate ? toBinary(AppendResponseSchema, appendResponse(answer)) : encodeAppendResponse(answer);
   };
 }
 

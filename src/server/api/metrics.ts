@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { BatchSlice, Receipt } from "../../stream/types.ts";
+import type { AppendAnswer, BatchSlice } from "../../stream/types.ts";
 
 /** Values of the label `protocol`. */
 export type Protocol = "grpc" | "grpc-web" | "connect" | "rest";
@@ -89,7 +89,9 @@ export class ApiMetrics {
     histogram.observe(seconds);
   }
 
-  appended({ startOffset, nextOffset }: Receipt, bytes: number): void {
+  appended(answer: AppendAnswer, bytes: number): void {
+    if (answer.duplicate) return;
+    const { startOffset, nextOffset } = answer;
     this.#sums.appendedBatches++;
     this.#sums.appendedRecords += nextOffset - startOffset;
     this.#sums.appendedBytes += bytes;

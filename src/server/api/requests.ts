@@ -2,16 +2,19 @@
  * Requests as they came over the wire, checked and with numbers for bigints: what the handlers work with.
  * @module
  */
+import type { ProducerStamp } from "../../base/batch.ts";
+import { allZero } from "../../base/bytes.ts";
 import { invalidField, limitPassed, TailraceError } from "../../base/errors.ts";
 import { type Limits, limitName } from "../../base/limits.ts";
 import { checkStreamName } from "../../base/stream-name.ts";
-import type { Start } from "../../stream/types.ts";
+import type { AppendOptions, Start } from "../../stream/types.ts";
 import {
   type AppendRequest,
   type AppendStreamRequest,
   Consistency,
   Form,
   type Position,
+  type Producer,
   type ReadRequest,
   type TailRequest,
   type TailStart,
@@ -26,8 +29,8 @@ export interface AppendCommand {
   readonly streamId?: number;
   /** A serialized Records, not checked. */
   readonly payload: Uint8Array;
-  /** The request's field that it came in. */
-  readonly field: string;
+  /** What it depends on, and the request's field that the payload came in. */
+  readonly options: AppendOptions;
 }
 
 /** How an answer carries records; `stored` has control batches too. */
@@ -61,6 +64,9 @@ export interface TailQuery {
   readonly heartbeatMs: number;
 }
 
+const producerIdBytes = 16;
+const fenceTokenMaxBytes = 64;
+
 /** What an answer holds when the request does not say. */
 const defaultMaxBytes = 1 << 20;
 const tailHeartbeatMinMs = 100;
@@ -71,16 +77,37 @@ const tailHeartbeatMinMs = 100;
  */
 export function appendCommand(request: AppendRequest | AppendStreamRequest, records: Uint8Array): AppendCommand {
   if (request.codec !== 0) throw notBuilt("codec");
-  if (request.producer !== undefined) throw notBuilt("producer");
-  if (request.expectedOffset !== undefined) throw notBuilt("expected_offset");
-  if (request.fence !== undefined) throw notBuilt("fence");
   const { stream, batch } = request;
   if (batch.length > 0 && records.length > 0) {
     throw invalidField("batch", "records are there too", "Send either records or batch");
   }
   const isBatch = batch.length > 0;
   const payload = isBatch ? batch : records;
-  return { stream, ...streamIdOf(request.streamId, "stream_id"), payload, field: isBatch ? "batch" : "records" };
+  const options = { ...conditionsOf(request), field: isBatch ? "batch" : "records" };
+  return { stream, ...streamIdOf(request.streamId, "stream_id"), payload, options };
+}
+
+/** What an append depends on, as far as its request says. */
+export function conditionsOf({ producer, expectedOffset, fence }: AppendRequest | AppendStreamRequest): AppendOptions {
+  return {
+    ...(producer === undefined ? {} : { producer: producerOf(producer) }),
+    ...(expectedOffset === undefined ? {} : { expectedOffset: toPosition(expectedOffset, "expected_offset") }),
+    ...(fence === undefined ? {} : { fence: fenceToken(fence, "fence") }),
+  };
+}
+
+function producerOf({ id, epoch, sequence }: Producer): ProducerStamp {
+  const todo = "Choose 16 random bytes once, and send them with each append";
+  if (id.length !== producerIdBytes) throw invalidField("producer.id", `it has ${id.length} bytes, not 16`, todo);
+  if (allZero(id)) throw invalidField("producer.id", "it is all zeros", todo);
+  return { id, epoch, sequence: toPosition(sequence, "producer.sequence") };
+}
+
+/** A fence token. Empty is none. */
+export function fenceToken(token: Uint8Array, field: string): Uint8Array {
+  if (token.length <= fenceTokenMaxBytes) return token;
+  const why = `it has ${token.length} bytes, more than ${fenceTokenMaxBytes}`;
+  throw invalidField(field, why, `Use a token of ${fenceTokenMaxBytes} bytes or less`);
 }
 
 export function readQuery(request: ReadRequest, limits: Limits): ReadQuery {

@@ -1,27 +1,23 @@
 /**
  * The REST face: one record in by POST, records out by GET, for curl and for what has no protobuf.
  *
- *     POST /v1/streams/NAME/records?stream_id=    the body is one record's value; 200 with an AppendResponse as JSON
+ *     POST /v1/streams/NAME/records?stream_id=&producer_id=&producer_epoch=&producer_sequence=&fence=&expected_offset=
  *     GET  /v1/streams/NAME/records?from=&end=&max_records=&max_bytes=&wait_ms=&stream_id=
  *     GET, PATCH /v1/streams/NAME/settings        how the stream stands, and changing its settings (`rest-settings.ts`)
  *
+ * POST takes one record's value as its body, and answers an AppendResponse as JSON. What it depends on is as in
+ * AppendRequest; a producer's id is in hexadecimal, a fence token is text.
  * `from` is an offset, `earliest` (the default), `latest`, `-N` (N records before the end) or a time of RFC 3339. GET
  * answers a ReadResponse as JSON. With `Accept: text/plain` it answers the values, a line each; with
  * `Accept: application/octet-stream` the value of one record and nothing else, or 204 if there is none.
  * @module
  */
-import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { create, toJsonString } from "@bufbuild/protobuf";
 import type { Context } from "hono";
 import { invalidField } from "../../base/errors.ts";
 import { cutRecords, eachRecord, recordValue } from "../../base/records.ts";
 import { RecordsWriter } from "../../base/records-writer.ts";
-import {
-  AppendResponseSchema,
-  type PositionSchema,
-  ReadRequestSchema,
-  ReadResponseSchema,
-} from "../../wire/gen/tailrace/v1/log_pb.ts";
+import { AppendResponseSchema, ReadRequestSchema, ReadResponseSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { appendResponse, readResponse } from "./answers.ts";
 import type { ApiApp, ApiEnv } from "./app.ts";
 import { append } from "./append.ts";
@@ -31,6 +27,7 @@ import type { ApiContext } from "./context.ts";
 import { type ReadAnswer, read } from "./read.ts";
 import { readQuery } from "./requests.ts";
 import { restError } from "./rest-errors.ts";
+import { conditionNames, conditionsIn, optional, startOf } from "./rest-query.ts";
 import { asksFor, bigintOf, bodyOf, idOf, json, numberOf, queryOf, restPrefix, streamOf } from "./rest-request.ts";
 import { changeSettings, tellOne } from "./rest-settings.ts";
 
@@ -73,13 +70,14 @@ async function served(c: Context<ApiEnv>, api: ApiContext, route: string, work: 
 
 async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
   const stream = streamOf(c, "records");
-  const query = queryOf(c, ["stream_id"]);
+  const query = queryOf(c, ["stream_id", ...conditionNames]);
   checkContentType(c.req.header("content-type"));
   const value = await bodyOf(c, api, call);
   const writer = new RecordsWriter(value.length + 16);
   writer.add(value);
   const payload = writer.take();
-  const command = () => ({ stream, ...idOf(query), payload, field: "body" });
+  const options = { ...conditionsIn(query), field: "body" };
+  const command = () => ({ stream, ...idOf(query), payload, options });
   const receipt = await append(api, command, call);
   return json(toJsonString(AppendResponseSchema, appendResponse(receipt)), {});
 }
@@ -120,24 +118,6 @@ function checkContentType(contentType: string | undefined): void {
   const todo =
     "Send application/octet-stream or text/plain: with curl, -H 'content-type: text/plain' --data-binary @FILE";
   throw invalidField("content-type", `a record can't be of type ${String(type).slice(0, 80)}`, todo);
-}
-
-function startOf(from: string): MessageInitShape<typeof PositionSchema> {
-  if (from === "earliest" || from === "latest") return { at: { case: from, value: true } };
-  if (/^\d+$/.test(from)) return { at: { case: "offset", value: BigInt(from) } };
-  if (/^-\d+$/.test(from)) return { at: { case: "beforeEnd", value: BigInt(from.slice(1)) } };
-  const ms = /^\d{4}-\d\d-\d\dT/.test(from) ? Date.parse(from) : Number.NaN;
-  if (Number.isNaN(ms)) {
-    const todo = "Use an offset, earliest, latest, -N for N records before the end, or a time as 2026-01-31T12:00:00Z";
-    throw invalidField("from", `${JSON.stringify(from.slice(0, 40))} is not a place in a stream`, todo);
-  }
-  return { at: { case: "appendTime", value: timestampFromMs(ms) } };
-}
-
-function optional<Name extends string>(name: Name, value: bigint | undefined): { [key in Name]?: bigint } {
-  const fields: { [key in Name]?: bigint } = {};
-  if (value !== undefined) fields[name] = value;
-  return fields;
 }
 
 function answerForm(accept: string | undefined): "json" | "lines" | "value" {

@@ -26,6 +26,7 @@ import { cacheControl } from "./caching.ts";
 import type { Call } from "./call.ts";
 import { createStream, deleteStream, getStream, listStreams, trimStream, updateStream } from "./catalogue.ts";
 import type { ApiContext } from "./context.ts";
+import { fence } from "./fence.ts";
 import { read } from "./read.ts";
 import { type AppendCommand, appendCommand, formOf, readQuery, streamIdOf, tailQuery } from "./requests.ts";
 import { tail } from "./tail.ts";
@@ -45,6 +46,7 @@ export function addServices(router: ConnectRouter, api: ApiContext, encoding: En
   }
   router.rpc(LogService.method.read, (request, context) => readOnce(api, request, context, encoding));
   router.rpc(LogService.method.tail, (request, context) => tailFrames(api, request, context, encoding));
+  router.rpc(LogService.method.fence, (request, context) => mapped(api, context, (call) => fence(api, request, call)));
   router.service(StreamService, {
     createStream: (request, context) => mapped(api, context, (call) => createStream(api, request, call)),
     updateStream: (request, context) => mapped(api, context, (call) => updateStream(api, request, call)),

@@ -1,4 +1,4 @@
-import type { Stream, Streams } from "../../../src/stream/types.ts";
+import type { AppendOptions, Stream, Streams } from "../../../src/stream/types.ts";
 
 /** What appends wait for, or fail with, before they reach the stream behind. */
 export interface Gate {
@@ -16,11 +16,11 @@ export function gated(streams: Streams): { streams: Streams; gate: Gate } {
     new Proxy(stream, {
       get(target, name) {
         if (name === "append") {
-          return async (payload: Uint8Array, field?: string) => {
+          return async (payload: Uint8Array, options: AppendOptions) => {
             const number = count++;
             gate.passedOn.push(number);
             await gate.beforeAppend(number);
-            return target.append(payload, field);
+            return target.append(payload, options);
           };
         }
         const value: unknown = Reflect.get(target, name, target);

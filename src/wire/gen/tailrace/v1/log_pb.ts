@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tailrace/v1/log.proto.
  */
 export const file_tailrace_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChV0YWlscmFjZS92MS9sb2cucHJvdG8SC3RhaWxyYWNlLnYxIr0CCg1BcHBlbmRSZXF1ZXN0EiQKB3JlY29yZHMYASADKAsyEy50YWlscmFjZS52MS5SZWNvcmQSDgoGc3RyZWFtGAIgASgJEg0KBWJhdGNoGAMgASgMEiEKBWNvZGVjGAQgASgOMhIudGFpbHJhY2UudjEuQ29kZWMSJwoIcHJvZHVjZXIYBSABKAsyFS50YWlscmFjZS52MS5Qcm9kdWNlchIcCg9leHBlY3RlZF9vZmZzZXQYBiABKARIAIgBARISCgVmZW5jZRgHIAEoDEgBiAEBEhYKCXN0cmVhbV9pZBgIIAEoBEgCiAEBEiUKB3JvdXRpbmcYCSABKA4yFC50YWlscmFjZS52MS5Sb3V0aW5nQhIKEF9leHBlY3RlZF9vZmZzZXRCCAoGX2ZlbmNlQgwKCl9zdHJlYW1faWQiNwoIUHJvZHVjZXISCgoCaWQYASABKAwSDQoFZXBvY2gYAiABKA0SEAoIc2VxdWVuY2UYAyABKAQi6wEKDkFwcGVuZFJlc3BvbnNlEhEKCXN0cmVhbV9pZBgBIAEoBBIZCgxzdGFydF9vZmZzZXQYAiABKARIAIgBARIYCgtuZXh0X29mZnNldBgDIAEoBEgBiAEBEhIKBWluZGV4GAQgASgESAKIAQESLwoLYXBwZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmRpZ2VzdBgGIAEoDBIRCglkdXBsaWNhdGUYByABKAhCDwoNX3N0YXJ0X29mZnNldEIOCgxfbmV4dF9vZmZzZXRCCAoGX2luZGV4IsMCChNBcHBlbmRTdHJlYW1SZXF1ZXN0EiQKB3JlY29yZHMYASADKAsyEy50YWlscmFjZS52MS5SZWNvcmQSDgoGc3RyZWFtGAIgASgJEg0KBWJhdGNoGAMgASgMEiEKBWNvZGVjGAQgASgOMhIudGFpbHJhY2UudjEuQ29kZWMSJwoIcHJvZHVjZXIYBSABKAsyFS50YWlscmFjZS52MS5Qcm9kdWNlchIcCg9leHBlY3RlZF9vZmZzZXQYBiABKARIAIgBARISCgVmZW5jZRgHIAEoDEgBiAEBEhYKCXN0cmVhbV9pZBgIIAEoBEgCiAEBEiUKB3JvdXRpbmcYCSABKA4yFC50YWlscmFjZS52MS5Sb3V0aW5nQhIKEF9leHBlY3RlZF9vZmZzZXRCCAoGX2ZlbmNlQgwKCl9zdHJlYW1faWQiRQoUQXBwZW5kU3RyZWFtUmVzcG9uc2USLQoIYXBwZW5kZWQYASABKAsyGy50YWlscmFjZS52MS5BcHBlbmRSZXNwb25zZSKRAQoIUG9zaXRpb24SEAoGb2Zmc2V0GAEgASgESAASMQoLYXBwZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASEgoIZWFybGllc3QYAyABKAhIABIQCgZsYXRlc3QYBCABKAhIABIUCgpiZWZvcmVfZW5kGAUgASgESABCBAoCYXQizAIKC1JlYWRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIkCgVzdGFydBgCIAEoCzIVLnRhaWxyYWNlLnYxLlBvc2l0aW9uEhMKC21heF9yZWNvcmRzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDRIPCgd3YWl0X21zGAUgASgNEh8KBGZvcm0YBiABKA4yES50YWlscmFjZS52MS5Gb3JtEhYKCXN0cmVhbV9pZBgHIAEoBEgAiAEBEhcKCmVuZF9vZmZzZXQYCCABKARIAYgBARItCgtjb25zaXN0ZW5jeRgJIAEoDjIYLnRhaWxyYWNlLnYxLkNvbnNpc3RlbmN5EhwKD2F0X2xlYXN0X29mZnNldBgKIAEoBEgCiAEBQgwKCl9zdHJlYW1faWRCDQoLX2VuZF9vZmZzZXRCEgoQX2F0X2xlYXN0X29mZnNldCKGAQoMUmVhZFJlc3BvbnNlEiMKB2JhdGNoZXMYASADKAsyEi50YWlscmFjZS52MS5CYXRjaBIRCglzdHJlYW1faWQYAiABKAQSEwoLbmV4dF9vZmZzZXQYAyABKAQSEQoJbG9nX3N0YXJ0GAQgASgEEhYKDmhpZ2hfd2F0ZXJtYXJrGAUgASgEIoABCgtUYWlsUmVxdWVzdBInCgdzdHJlYW1zGAEgAygLMhYudGFpbHJhY2UudjEuVGFpbFN0YXJ0Eh8KBGZvcm0YAiABKA4yES50YWlscmFjZS52MS5Gb3JtEhEKCW1heF9ieXRlcxgDIAEoDRIUCgxoZWFydGJlYXRfbXMYBCABKA0ijwEKCVRhaWxTdGFydBIOCgZzdHJlYW0YASABKAkSJAoFc3RhcnQYAiABKAsyFS50YWlscmFjZS52MS5Qb3NpdGlvbhIWCglzdHJlYW1faWQYAyABKARIAIgBARIXCgplbmRfb2Zmc2V0GAQgASgESAGIAQFCDAoKX3N0cmVhbV9pZEINCgtfZW5kX29mZnNldCK/AQoMVGFpbFJlc3BvbnNlEg4KBnN0cmVhbRgBIAEoDRIjCgViYXRjaBgCIAEoCzISLnRhaWxyYWNlLnYxLkJhdGNoSAASKwoJaGVhcnRiZWF0GAMgASgLMhYudGFpbHJhY2UudjEuSGVhcnRiZWF0SAASIwoDZW5kGAQgASgLMhQudGFpbHJhY2UudjEuVGFpbEVuZEgAEh8KA2dhcBgFIAEoCzIQLnRhaWxyYWNlLnYxLkdhcEgAQgcKBWZyYW1lInEKCUhlYXJ0YmVhdBIRCglzdHJlYW1faWQYASABKAQSEwoLbmV4dF9vZmZzZXQYAiABKAQSFgoOaGlnaF93YXRlcm1hcmsYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEhEKCWxvZ19zdGFydBgFIAEoBCIwCgNHYXASFAoMc3RhcnRfb2Zmc2V0GAEgASgEEhMKC25leHRfb2Zmc2V0GAIgASgEIpcBCgdUYWlsRW5kEioKBnJlYXNvbhgBIAEoDjIaLnRhaWxyYWNlLnYxLlRhaWxFbmRSZWFzb24SCwoDYWxsGAIgASgIEhgKC25leHRfb2Zmc2V0GAMgASgESACIAQESEQoJcmV0cnlfdXJsGAQgASgJEhYKDnJldHJ5X2FmdGVyX21zGAUgASgNQg4KDF9uZXh0X29mZnNldCo2CgdSb3V0aW5nEhcKE1JPVVRJTkdfVU5TUEVDSUZJRUQQABISCg5ST1VUSU5HX1JFRlVTRRABKj8KBEZvcm0SFAoQRk9STV9VTlNQRUNJRklFRBAAEhAKDEZPUk1fUEFZTE9BRBABEg8KC0ZPUk1fU1RPUkVEEAIqSAoLQ29uc2lzdGVuY3kSGwoXQ09OU0lTVEVOQ1lfVU5TUEVDSUZJRUQQABIcChhDT05TSVNURU5DWV9MSU5FQVJJWkFCTEUQASqNAQoNVGFpbEVuZFJlYXNvbhIfChtUQUlMX0VORF9SRUFTT05fVU5TUEVDSUZJRUQQABIdChlUQUlMX0VORF9SRUFTT05fUkVDT05ORUNUEAESHwobVEFJTF9FTkRfUkVBU09OX1JFQUNIRURfRU5EEAISGwoXVEFJTF9FTkRfUkVBU09OX0RFTEVURUQQAzKpAgoKTG9nU2VydmljZRJBCgZBcHBlbmQSGi50YWlscmFjZS52MS5BcHBlbmRSZXF1ZXN0GhsudGFpbHJhY2UudjEuQXBwZW5kUmVzcG9uc2USVwoMQXBwZW5kU3RyZWFtEiAudGFpbHJhY2UudjEuQXBwZW5kU3RyZWFtUmVxdWVzdBohLnRhaWxyYWNlLnYxLkFwcGVuZFN0cmVhbVJlc3BvbnNlKAEwARJACgRSZWFkEhgudGFpbHJhY2UudjEuUmVhZFJlcXVlc3QaGS50YWlscmFjZS52MS5SZWFkUmVzcG9uc2UiA5ACARI9CgRUYWlsEhgudGFpbHJhY2UudjEuVGFpbFJlcXVlc3QaGS50YWlscmFjZS52MS5UYWlsUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tailrace_v1_record]);
+  fileDesc("ChV0YWlscmFjZS92MS9sb2cucHJvdG8SC3RhaWxyYWNlLnYxIr0CCg1BcHBlbmRSZXF1ZXN0EiQKB3JlY29yZHMYASADKAsyEy50YWlscmFjZS52MS5SZWNvcmQSDgoGc3RyZWFtGAIgASgJEg0KBWJhdGNoGAMgASgMEiEKBWNvZGVjGAQgASgOMhIudGFpbHJhY2UudjEuQ29kZWMSJwoIcHJvZHVjZXIYBSABKAsyFS50YWlscmFjZS52MS5Qcm9kdWNlchIcCg9leHBlY3RlZF9vZmZzZXQYBiABKARIAIgBARISCgVmZW5jZRgHIAEoDEgBiAEBEhYKCXN0cmVhbV9pZBgIIAEoBEgCiAEBEiUKB3JvdXRpbmcYCSABKA4yFC50YWlscmFjZS52MS5Sb3V0aW5nQhIKEF9leHBlY3RlZF9vZmZzZXRCCAoGX2ZlbmNlQgwKCl9zdHJlYW1faWQiNwoIUHJvZHVjZXISCgoCaWQYASABKAwSDQoFZXBvY2gYAiABKA0SEAoIc2VxdWVuY2UYAyABKAQi6wEKDkFwcGVuZFJlc3BvbnNlEhEKCXN0cmVhbV9pZBgBIAEoBBIZCgxzdGFydF9vZmZzZXQYAiABKARIAIgBARIYCgtuZXh0X29mZnNldBgDIAEoBEgBiAEBEhIKBWluZGV4GAQgASgESAKIAQESLwoLYXBwZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmRpZ2VzdBgGIAEoDBIRCglkdXBsaWNhdGUYByABKAhCDwoNX3N0YXJ0X29mZnNldEIOCgxfbmV4dF9vZmZzZXRCCAoGX2luZGV4IsMCChNBcHBlbmRTdHJlYW1SZXF1ZXN0EiQKB3JlY29yZHMYASADKAsyEy50YWlscmFjZS52MS5SZWNvcmQSDgoGc3RyZWFtGAIgASgJEg0KBWJhdGNoGAMgASgMEiEKBWNvZGVjGAQgASgOMhIudGFpbHJhY2UudjEuQ29kZWMSJwoIcHJvZHVjZXIYBSABKAsyFS50YWlscmFjZS52MS5Qcm9kdWNlchIcCg9leHBlY3RlZF9vZmZzZXQYBiABKARIAIgBARISCgVmZW5jZRgHIAEoDEgBiAEBEhYKCXN0cmVhbV9pZBgIIAEoBEgCiAEBEiUKB3JvdXRpbmcYCSABKA4yFC50YWlscmFjZS52MS5Sb3V0aW5nQhIKEF9leHBlY3RlZF9vZmZzZXRCCAoGX2ZlbmNlQgwKCl9zdHJlYW1faWQiRQoUQXBwZW5kU3RyZWFtUmVzcG9uc2USLQoIYXBwZW5kZWQYASABKAsyGy50YWlscmFjZS52MS5BcHBlbmRSZXNwb25zZSKRAQoIUG9zaXRpb24SEAoGb2Zmc2V0GAEgASgESAASMQoLYXBwZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASEgoIZWFybGllc3QYAyABKAhIABIQCgZsYXRlc3QYBCABKAhIABIUCgpiZWZvcmVfZW5kGAUgASgESABCBAoCYXQizAIKC1JlYWRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIkCgVzdGFydBgCIAEoCzIVLnRhaWxyYWNlLnYxLlBvc2l0aW9uEhMKC21heF9yZWNvcmRzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDRIPCgd3YWl0X21zGAUgASgNEh8KBGZvcm0YBiABKA4yES50YWlscmFjZS52MS5Gb3JtEhYKCXN0cmVhbV9pZBgHIAEoBEgAiAEBEhcKCmVuZF9vZmZzZXQYCCABKARIAYgBARItCgtjb25zaXN0ZW5jeRgJIAEoDjIYLnRhaWxyYWNlLnYxLkNvbnNpc3RlbmN5EhwKD2F0X2xlYXN0X29mZnNldBgKIAEoBEgCiAEBQgwKCl9zdHJlYW1faWRCDQoLX2VuZF9vZmZzZXRCEgoQX2F0X2xlYXN0X29mZnNldCKGAQoMUmVhZFJlc3BvbnNlEiMKB2JhdGNoZXMYASADKAsyEi50YWlscmFjZS52MS5CYXRjaBIRCglzdHJlYW1faWQYAiABKAQSEwoLbmV4dF9vZmZzZXQYAyABKAQSEQoJbG9nX3N0YXJ0GAQgASgEEhYKDmhpZ2hfd2F0ZXJtYXJrGAUgASgEIoABCgtUYWlsUmVxdWVzdBInCgdzdHJlYW1zGAEgAygLMhYudGFpbHJhY2UudjEuVGFpbFN0YXJ0Eh8KBGZvcm0YAiABKA4yES50YWlscmFjZS52MS5Gb3JtEhEKCW1heF9ieXRlcxgDIAEoDRIUCgxoZWFydGJlYXRfbXMYBCABKA0ijwEKCVRhaWxTdGFydBIOCgZzdHJlYW0YASABKAkSJAoFc3RhcnQYAiABKAsyFS50YWlscmFjZS52MS5Qb3NpdGlvbhIWCglzdHJlYW1faWQYAyABKARIAIgBARIXCgplbmRfb2Zmc2V0GAQgASgESAGIAQFCDAoKX3N0cmVhbV9pZEINCgtfZW5kX29mZnNldCK/AQoMVGFpbFJlc3BvbnNlEg4KBnN0cmVhbRgBIAEoDRIjCgViYXRjaBgCIAEoCzISLnRhaWxyYWNlLnYxLkJhdGNoSAASKwoJaGVhcnRiZWF0GAMgASgLMhYudGFpbHJhY2UudjEuSGVhcnRiZWF0SAASIwoDZW5kGAQgASgLMhQudGFpbHJhY2UudjEuVGFpbEVuZEgAEh8KA2dhcBgFIAEoCzIQLnRhaWxyYWNlLnYxLkdhcEgAQgcKBWZyYW1lInEKCUhlYXJ0YmVhdBIRCglzdHJlYW1faWQYASABKAQSEwoLbmV4dF9vZmZzZXQYAiABKAQSFgoOaGlnaF93YXRlcm1hcmsYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEhEKCWxvZ19zdGFydBgFIAEoBCIwCgNHYXASFAoMc3RhcnRfb2Zmc2V0GAEgASgEEhMKC25leHRfb2Zmc2V0GAIgASgEIpcBCgdUYWlsRW5kEioKBnJlYXNvbhgBIAEoDjIaLnRhaWxyYWNlLnYxLlRhaWxFbmRSZWFzb24SCwoDYWxsGAIgASgIEhgKC25leHRfb2Zmc2V0GAMgASgESACIAQESEQoJcmV0cnlfdXJsGAQgASgJEhYKDnJldHJ5X2FmdGVyX21zGAUgASgNQg4KDF9uZXh0X29mZnNldCJTCgxGZW5jZVJlcXVlc3QSDgoGc3RyZWFtGAEgASgJEg0KBXRva2VuGAIgASgMEhYKCXN0cmVhbV9pZBgDIAEoBEgAiAEBQgwKCl9zdHJlYW1faWQiNwoNRmVuY2VSZXNwb25zZRIRCglzdHJlYW1faWQYASABKAQSEwoLbmV4dF9vZmZzZXQYAiABKAQqNgoHUm91dGluZxIXChNST1VUSU5HX1VOU1BFQ0lGSUVEEAASEgoOUk9VVElOR19SRUZVU0UQASo/CgRGb3JtEhQKEEZPUk1fVU5TUEVDSUZJRUQQABIQCgxGT1JNX1BBWUxPQUQQARIPCgtGT1JNX1NUT1JFRBACKkgKC0NvbnNpc3RlbmN5EhsKF0NPTlNJU1RFTkNZX1VOU1BFQ0lGSUVEEAASHAoYQ09OU0lTVEVOQ1lfTElORUFSSVpBQkxFEAEqjQEKDVRhaWxFbmRSZWFzb24SHwobVEFJTF9FTkRfUkVBU09OX1VOU1BFQ0lGSUVEEAASHQoZVEFJTF9FTkRfUkVBU09OX1JFQ09OTkVDVBABEh8KG1RBSUxfRU5EX1JFQVNPTl9SRUFDSEVEX0VORBACEhsKF1RBSUxfRU5EX1JFQVNPTl9ERUxFVEVEEAMy6QIKCkxvZ1NlcnZpY2USQQoGQXBwZW5kEhoudGFpbHJhY2UudjEuQXBwZW5kUmVxdWVzdBobLnRhaWxyYWNlLnYxLkFwcGVuZFJlc3BvbnNlElcKDEFwcGVuZFN0cmVhbRIgLnRhaWxyYWNlLnYxLkFwcGVuZFN0cmVhbVJlcXVlc3QaIS50YWlscmFjZS52MS5BcHBlbmRTdHJlYW1SZXNwb25zZSgBMAESQAoEUmVhZBIYLnRhaWxyYWNlLnYxLlJlYWRSZXF1ZXN0GhkudGFpbHJhY2UudjEuUmVhZFJlc3BvbnNlIgOQAgESPQoEVGFpbBIYLnRhaWxyYWNlLnYxLlRhaWxSZXF1ZXN0GhkudGFpbHJhY2UudjEuVGFpbFJlc3BvbnNlMAESPgoFRmVuY2USGS50YWlscmFjZS52MS5GZW5jZVJlcXVlc3QaGi50YWlscmFjZS52MS5GZW5jZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_tailrace_v1_record]);
 
 /**
  * One batch to append: either `records` or `batch`, not both and not neither.
@@ -53,21 +53,22 @@ export type AppendRequest = Message<"tailrace.v1.AppendRequest"> & {
   codec: Codec;
 
   /**
-   * Who appends, for exactly-once. Not built yet.
+   * Who appends, for exactly-once: see Producer. Checked first, then `fence`, then `expected_offset`, all in total order
+   * with the data: so a retry is answered as a duplicate, and not refused because its first try worked.
    *
    * @generated from field: tailrace.v1.Producer producer = 5;
    */
   producer?: Producer | undefined;
 
   /**
-   * Append only if the stream's next offset is this. Not built yet.
+   * Append only if the stream's next offset is this; otherwise FAILED_PRECONDITION (`offset_taken`) with the one that is.
    *
    * @generated from field: optional uint64 expected_offset = 6;
    */
   expectedOffset?: bigint | undefined;
 
   /**
-   * Append only if the stream's fence token is this, at most 64 bytes. Not built yet.
+   * Append only if the stream's fence token is this, at most 64 bytes; absent or empty: only if none is in force.
    *
    * @generated from field: optional bytes fence = 7;
    */
@@ -96,7 +97,16 @@ export const AppendRequestSchema: GenMessage<AppendRequest> = /*@__PURE__*/
   messageDesc(file_tailrace_v1_log, 0);
 
 /**
- * A writer that repeats itself safely.
+ * A writer that repeats itself safely: each of its batches is stored once, however often it is sent. It needs no handshake.
+ * - It numbers its batches from 0, by one, and sends them in this order. One that is there already is answered with
+ *   `duplicate` and its first offset, once it is committed. A gap is FAILED_PRECONDITION (`sequence_gap`), and so is
+ *   a stale epoch (`stale_epoch`); the detail's `producer` is what would be taken.
+ * - To take over from itself after it lost its place, a writer begins a higher epoch at sequence 0: the old one is shut out.
+ * - A stream knows 10,000 producers at the least, for 7 days of append time each: those beyond that which are longest
+ *   unused are forgotten, when a segment begins. A producer that is not known begins at sequence 0; any other is
+ *   FAILED_PRECONDITION (`unknown_producer`). Of each its last batch is known with its offset, and up to 64 before it
+ *   since the node's start or the segment's beginning; an older one is a duplicate without an offset.
+ * - What a repeated batch holds is not compared with the first.
  *
  * @generated from message tailrace.v1.Producer
  */
@@ -228,21 +238,21 @@ export type AppendStreamRequest = Message<"tailrace.v1.AppendStreamRequest"> & {
   codec: Codec;
 
   /**
-   * Who appends; each request carries its own sequence. Not built yet.
+   * Who appends; each request carries its own sequence.
    *
    * @generated from field: tailrace.v1.Producer producer = 5;
    */
   producer?: Producer | undefined;
 
   /**
-   * Append only if the stream's next offset is this. Not built yet.
+   * Append only if the stream's next offset is this.
    *
    * @generated from field: optional uint64 expected_offset = 6;
    */
   expectedOffset?: bigint | undefined;
 
   /**
-   * Append only if the stream's fence token is this. Not built yet.
+   * Append only if the stream's fence token is this; absent or empty: only if none is in force.
    *
    * @generated from field: optional bytes fence = 7;
    */
@@ -759,6 +769,69 @@ export const TailEndSchema: GenMessage<TailEnd> = /*@__PURE__*/
   messageDesc(file_tailrace_v1_log, 13);
 
 /**
+ * Asks to take a stream over.
+ *
+ * @generated from message tailrace.v1.FenceRequest
+ */
+export type FenceRequest = Message<"tailrace.v1.FenceRequest"> & {
+  /**
+   * Name of the stream.
+   *
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * The token from here on, chosen by the writer, at most 64 bytes. Empty: none, appends that name none are taken again.
+   *
+   * @generated from field: bytes token = 2;
+   */
+  token: Uint8Array;
+
+  /**
+   * Fence only if the stream is still this one.
+   *
+   * @generated from field: optional uint64 stream_id = 3;
+   */
+  streamId?: bigint | undefined;
+};
+
+/**
+ * Describes the message tailrace.v1.FenceRequest.
+ * Use `create(FenceRequestSchema)` to create a new message.
+ */
+export const FenceRequestSchema: GenMessage<FenceRequest> = /*@__PURE__*/
+  messageDesc(file_tailrace_v1_log, 14);
+
+/**
+ * The token is in force.
+ *
+ * @generated from message tailrace.v1.FenceResponse
+ */
+export type FenceResponse = Message<"tailrace.v1.FenceResponse"> & {
+  /**
+   * Id of the stream.
+   *
+   * @generated from field: uint64 stream_id = 1;
+   */
+  streamId: bigint;
+
+  /**
+   * Offset of the first record that can be appended under it.
+   *
+   * @generated from field: uint64 next_offset = 2;
+   */
+  nextOffset: bigint;
+};
+
+/**
+ * Describes the message tailrace.v1.FenceResponse.
+ * Use `create(FenceResponseSchema)` to create a new message.
+ */
+export const FenceResponseSchema: GenMessage<FenceResponse> = /*@__PURE__*/
+  messageDesc(file_tailrace_v1_log, 15);
+
+/**
  * Where a request may be served, when the node asked is not the stream's leader.
  *
  * @generated from enum tailrace.v1.Routing
@@ -962,6 +1035,18 @@ export const LogService: GenService<{
     methodKind: "server_streaming";
     input: typeof TailRequestSchema;
     output: typeof TailResponseSchema;
+  },
+  /**
+   * Sets the stream's fence token: a writer takes the stream over. From then on an append that names another token, or
+   * none, is refused with FAILED_PRECONDITION (`fenced`) and the token in force. Appends that came before it stay; it
+   * is answered when it is durable and committed, with the offset at which the writer goes on. Safe to repeat.
+   *
+   * @generated from rpc tailrace.v1.LogService.Fence
+   */
+  fence: {
+    methodKind: "unary";
+    input: typeof FenceRequestSchema;
+    output: typeof FenceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tailrace_v1_log, 0);

@@ -1,0 +1,145 @@
+/**
+ * Appends of records to one stream, and what they depend on: the producer's sequence, then the fence, then the offset, so
+ * that a client's own retry is not refused because its first try worked.
+ * - All is judged when the batch has its place, after all before it have theirs: in total order with the data.
+ * - What a refusal or a duplicate tells of may itself not be committed yet: it is told once that is.
+ * @module
+ */
+import { BatchKind } from "../base/batch.ts";
+import { sameBytes } from "../base/bytes.ts";
+import type { TailraceError } from "../base/errors.ts";
+import { checkRecords } from "../base/records.ts";
+import type { AppendedBatch } from "../replica/log-door.ts";
+import type { ProducedBatch } from "./producers.ts";
+import { explainNoRoom, fenced, notNext, offsetTaken, seriesBroken, systemStream } from "./refusals.ts";
+import type { StreamLog } from "./stream-log.ts";
+import type { AppendAnswer, AppendOptions } from "./types.ts";
+
+/** What became of a batch that did not get its place. */
+type Verdict =
+  | { readonly kind: "refused"; readonly refusal: TailraceError }
+  | { readonly kind: "duplicate"; readonly first: ProducedBatch | undefined };
+
+type Place = { readonly index: number; readonly offset: number };
+
+/** Takes a batch out of the log's queue. `basis` resolves when all that the verdict is of is committed. */
+class NotTaken extends Error {
+  override readonly name = "NotTaken";
+  readonly verdict: Verdict;
+  readonly basis: Promise<void>;
+
+  constructor(verdict: Verdict, basis: Promise<void>) {
+    super("A batch was not taken");
+    this.verdict = verdict;
+    this.basis = basis;
+    // Who appended looks at it a turn later.
+    basis.catch(() => {});
+  }
+}
+
+const noToken = new Uint8Array(0);
+
+/** Appends of one stream. */
+export class StreamAppends {
+  readonly #log: StreamLog;
+
+  constructor(log: StreamLog) {
+    this.#log = log;
+  }
+
+  async append(payload: Uint8Array, options: AppendOptions): Promise<AppendAnswer> {
+    const log = this.#log;
+    const { field = "batch" } = options;
+    log.checkServed();
+    if (log.isSystem) throw systemStream(log.name, "stream", "appended to");
+    const recordCount = checkRecords(payload, log.state.appendLimits, field);
+    const { usage } = log.home;
+    usage.check(payload.length, this.#what, log.name);
+    usage.coming(payload.length);
+    let appended: AppendedBatch | undefined;
+    try {
+      appended = await this.#send(payload, recordCount, { ...options, field });
+    } catch (error) {
+      if (log.isDeleted) throw log.gone();
+      if (error instanceof NotTaken) return await this.#answer(error);
+      throw explainNoRoom(error, this.#what, { stream: log.name });
+    } finally {
+      usage.came(payload.length, appended === undefined || log.isDeleted ? undefined : log);
+    }
+    const { baseOffset, nextOffset, index, appendTimeMicros, digest } = appended;
+    log.producers.committed(index + 1);
+    log.times.appended(nextOffset, appendTimeMicros);
+    return { streamId: log.stored.id, startOffset: baseOffset, nextOffset, index, appendTimeMicros, digest };
+  }
+
+  #send(
+    payload: Uint8Array,
+    recordCount: number,
+    options: AppendOptions & { readonly field: string },
+  ): Promise<AppendedBatch> {
+    const log = this.#log;
+    const { producer, field } = options;
+    const door = log.opened();
+    // Before its past is known, which is read for the first append after a start, so are not its settings.
+    const isKnown = door.ready() === undefined;
+    let startOffset = 0;
+    const appending = door.append({
+      ...{ kind: BatchKind.records, payload, recordCount },
+      ...(producer ? { producer } : {}),
+      admit: (place) => {
+        if (!isKnown) checkRecords(payload, log.state.appendLimits, field);
+        const verdict = this.#judge(options, place);
+        if (verdict) throw new NotTaken(verdict, log.lastPlaced.committed());
+        startOffset = place.offset;
+      },
+      stamped: (index, appendTimeMicros, digest) => {
+        log.lastPlaced.placed(appending);
+        if (!producer) return;
+        log.producers.placed(producer, { index, startOffset, recordCount, appendTimeMicros, digest });
+      },
+    });
+    return appending;
+  }
+
+  /** What keeps a batch from a place; `undefined`: nothing. */
+  #judge({ producer, fence = noToken, expectedOffset, series }: AppendOptions, place: Place): Verdict | undefined {
+    const log = this.#log;
+    const { name } = log;
+    log.producers.takeBack(place.index);
+    const refused = (refusal: TailraceError): Verdict => {
+      if (series) series.isBroken = true;
+      return { kind: "refused", refusal };
+    };
+    if (series?.isBroken) return refused(seriesBroken(name));
+    const verdict = producer && log.producers.judge(producer);
+    if (verdict?.kind === "duplicate") return verdict;
+    if (producer && verdict && verdict.kind !== "next") return refused(notNext(name, producer, verdict));
+    const inForce = log.state.asOf(place.index).fence;
+    if (!sameBytes(fence, inForce)) return refused(fenced(name, fence, inForce));
+    if (expectedOffset !== undefined && expectedOffset !== place.offset) {
+      return refused(offsetTaken(name, expectedOffset, place.offset));
+    }
+    return undefined;
+  }
+
+  /** What is told was true when it was judged; now it is committed, or was refused, and then so is this. */
+  async #answer({ verdict, basis }: NotTaken): Promise<AppendAnswer> {
+    const { name, stored } = this.#log;
+    try {
+      await basis;
+    } catch (error) {
+      throw explainNoRoom(error, this.#what, { stream: name });
+    }
+    if (verdict.kind === "refused") throw verdict.refusal;
+    const { first } = verdict;
+    const streamId = stored.id;
+    if (first === undefined) return { streamId, duplicate: true };
+    const { startOffset, recordCount, index, appendTimeMicros, digest } = first;
+    const nextOffset = startOffset + recordCount;
+    return { streamId, startOffset, nextOffset, index, appendTimeMicros, digest, duplicate: true };
+  }
+
+  get #what(): string {
+    return `Cannot append to stream "${this.#log.name}"`;
+  }
+}

@@ -381,14 +381,19 @@ export class Journal {
 
   /** Goes on in another file, which begins with a snapshot. */
   async #nextFile(): Promise<void> {
-    const { heldBackBytes } = this.#context.settings;
-    const next =
-      this.#ring.freeFile ??
-      (await this.#ring.makeFile(this.#snapshotFrameBytes() + heldBackBytes)) ??
-      (await this.#freeOldest());
+    const next = this.#ring.freeFile ?? (await this.#makeFile()) ?? (await this.#freeOldest());
     const frame = this.#snapshot(FrameKind.snapshot);
     await this.#ring.goOn(next, frame, this.#nextNumber);
     this.#count(frame);
+  }
+
+  /** One more file, if there may be one. The one before it says so: else nobody would miss it, were it lost. */
+  async #makeFile(): Promise<RingFile | undefined> {
+    const { heldBackBytes } = this.#context.settings;
+    const made = await this.#ring.makeFile(this.#snapshotFrameBytes() + heldBackBytes);
+    const frame = made && this.#begin(0);
+    if (frame) await this.#write(frame, 0);
+    return made;
   }
 
   /** Frees the oldest file at once, since it is needed: appends wait meanwhile. */

@@ -11,6 +11,7 @@ import {
   appendAll,
   dataFolder,
   execution,
+  journal,
   labels,
   large,
   type Machine,
@@ -95,6 +96,17 @@ describe("what was removed and is back after a power cut", () => {
     assert.deepEqual(namesIn(machine, "groups/1"), ["1", "2"], "the log is back");
     assert.equal((await machine.open()).folder.report.kind, "clean");
     assert.deepEqual(namesIn(machine, "groups/1"), ["2"]);
+  });
+});
+
+describe("a journal file that is lost", () => {
+  execution("is missed, though it was just made and holds the newest frames", async (machine) => {
+    const { log, folder } = await machine.open();
+    for (let i = 0; !namesIn(machine, "journal").includes("1"); i++) await append(log, `${i}`);
+    await append(log, "in the second file");
+    await folder.close();
+    await lose(machine, journal(1));
+    await assert.rejects(machine.open(), /it has 1 files, and had 2/);
   });
 });
 

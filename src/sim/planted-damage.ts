@@ -4,8 +4,9 @@
  * Nothing is planted where it can't be told from what a crash leaves: above a mark, or in the journal's newest frame.
  * @module
  */
+import { allZero } from "../base/bytes.ts";
 import { readId } from "../log/folder-id.ts";
-import { parseSegmentName } from "../log/format.ts";
+import { frameHeader, idFile, parseSegmentName } from "../log/format.ts";
 import { FrameReader } from "../log/frame-reader.ts";
 import { JournalReplay, type ReplayedGroup } from "../log/journal-replay.ts";
 import { replay, type ScannedRing, scanRing } from "../log/ring-scan.ts";
@@ -43,10 +44,17 @@ const plantIn: Record<"segment" | "index" | "journal" | "id", Planter> = {
   index: plantInIndex,
   journal: plantInJournal,
   id: async (world, random) => {
-    const size = world.disk.find("/data/id") instanceof FileNode ? 128 : 0;
-    return spoil(world, random, { path: "/data/id", from: 0, to: size, refusesStart: true });
+    // A folder in which nothing was written yet is made anew without an id.
+    const ways: readonly Way[] = isUsed(world) ? ["flip", "cut", "remove"] : ["flip", "cut"];
+    return spoil(world, random, { path: "/data/id", from: 0, to: idFile.bytes, refusesStart: true, ways });
   },
 };
+
+/** Whether the journal has more than the one frame of a first start. */
+function isUsed({ disk }: LogWorld): boolean {
+  const first = disk.find("/data/journal/0");
+  return first instanceof FileNode && !allZero(first.content().subarray(frameHeader.border));
+}
 
 /** Below the mark of a log, in any of its files. */
 async function plantInSegment(world: LogWorld, random: SimRandom): Promise<PlantedDamage | undefined> {
@@ -107,7 +115,7 @@ async function plantInJournal(world: LogWorld, random: SimRandom): Promise<Plant
   if (!first) return undefined;
   const { path, position, length, isLast } = random.pick([first, ...rest]);
   // With the newest file's end its newest frames go: that is a torn end.
-  const ways: readonly Way[] = isLast ? ["flip"] : ["flip", "cut", "remove"];
+  const ways: readonly Way[] = isLast ? ["flip", "remove"] : ["flip", "cut", "remove"];
   return spoil(world, random, { path, from: position, to: position + length, refusesStart: true, ways });
 }
 

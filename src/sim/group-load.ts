@@ -5,7 +5,8 @@
 import { BatchKind } from "../base/batch.ts";
 import { putU32 } from "../base/bytes.ts";
 import type { GroupLog, NewBatch, Promised } from "../log/types.ts";
-import type { GroupModel, Submission } from "./log-model.ts";
+import type { Submission } from "./group-appends.ts";
+import type { GroupModel } from "./log-model.ts";
 import { LogReads } from "./log-reads.ts";
 import { type LifeContext, outcomeOf } from "./log-world.ts";
 import { must } from "./must.ts";
@@ -159,7 +160,7 @@ export class GroupLoad {
     putU32(batch.payload, 0, id);
     const { kind, payload, recordCount, begins } = batch;
     const submission: Submission = { id, kind, payload, recordCount, begins, outcome: "pending" };
-    model.submit(submission);
+    model.appends.submit(submission);
     model.promises.begin(promised);
     world.trace?.(
       `append ${id}, ${payload.length} bytes${begins ? `, begins term ${begins.term}` : ""}, to group ${model.group}`,

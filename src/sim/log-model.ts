@@ -4,25 +4,16 @@
  * @module
  */
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
-import { sameBytes, viewOf } from "../base/bytes.ts";
+import { sameBytes } from "../base/bytes.ts";
 import type { Hash } from "../host/hash.ts";
 import { digestFollows } from "../log/batch-reader.ts";
 import { checkpointPayload } from "../log/batch-writer.ts";
 import { digestBytes } from "../log/format.ts";
-import type { AppendedBatch, LogReadRequest, Vote } from "../log/types.ts";
+import type { AppendedBatch, LogReadRequest } from "../log/types.ts";
+import { GroupAppends, type Submission } from "./group-appends.ts";
 import { GroupPromises } from "./group-promises.ts";
 import { must } from "./must.ts";
 import { checkpointState, type Fold, foldIn, foldOver, noFold, sameFold } from "./state-fold.ts";
-
-/** An append that was made. Its id stands at the start of its payload. */
-export interface Submission {
-  readonly id: number;
-  readonly kind: BatchKind;
-  readonly payload: Uint8Array;
-  readonly recordCount: number;
-  readonly begins: Vote | undefined;
-  outcome: "pending" | "acknowledged" | "refused" | "cut off";
-}
 
 /** A change of a log that was asked for and is not over. */
 export type Change =
@@ -50,6 +41,7 @@ export class GroupModel {
   readonly startOffset: number;
   readonly checkpointState: Uint8Array;
   readonly promises: GroupPromises;
+  readonly appends: GroupAppends;
   /** Its commit index lags, and what is above it may be cut off. */
   readonly isFollower: boolean;
   stage: Stage = "making";
@@ -71,10 +63,6 @@ export class GroupModel {
   #known: KnownBatch[] = [];
   #base = 0;
   readonly #hash: Hash;
-  readonly #submissions = new Map<number, Submission>();
-  readonly #acknowledged = new Map<number, { appended: AppendedBatch; submission: Submission }>();
-  /** Id of the newest batch among those that was submitted: they come in the order of the calls. */
-  #lastId = 0;
   /** No durable end may be below. */
   #leastEnd = 0;
   /** States that somebody worked out for places that are not known yet. */
@@ -95,6 +83,7 @@ export class GroupModel {
     this.checkpointState = options.checkpointState;
     this.isFollower = options.isFollower;
     this.promises = new GroupPromises(group, options.note);
+    this.appends = new GroupAppends(group);
     this.#hash = options.hash;
   }
 
@@ -140,24 +129,12 @@ export class GroupModel {
     else this.#expectedFolds.set(index, fold);
   }
 
-  submit(submission: Submission): void {
-    this.#submissions.set(submission.id, submission);
-  }
-
+  /** An append is answered. */
   acknowledge(submission: Submission, appended: AppendedBatch): void {
-    const { group } = this;
-    const { index } = appended;
-    must(submission.outcome === "pending", `group ${group}: append ${submission.id} is answered twice`);
-    must(!this.#acknowledged.has(index), `group ${group}: index ${index} is given twice`);
-    must(
-      appended.nextOffset === appended.baseOffset + submission.recordCount,
-      `group ${group}: next offset of ${index}`,
-    );
-    submission.outcome = "acknowledged";
-    this.#acknowledged.set(index, { appended, submission });
-    this.#leastEnd = Math.max(this.#leastEnd, index + 1);
-    const seen = this.batchAt(index);
-    if (seen) this.#checkReceipt(seen);
+    this.appends.acknowledge(submission, appended);
+    this.#leastEnd = Math.max(this.#leastEnd, appended.index + 1);
+    const seen = this.batchAt(appended.index);
+    if (seen) this.appends.checkReceipt(seen);
   }
 
   /** The log says that it is durable up to here. */
@@ -246,15 +223,11 @@ export class GroupModel {
 
   /** What is cut off is never to come back. */
   #cutTo(end: number): void {
-    for (const [index, { submission }] of this.#acknowledged) {
-      if (index < end) continue;
-      submission.outcome = "cut off";
-      this.#acknowledged.delete(index);
-    }
-    for (const { batch } of this.#known.splice(Math.max(end - this.#base, 0))) {
-      const submission = batch.kind === BatchKind.checkpoint ? undefined : this.#submissionOf(batch);
-      if (submission) submission.outcome = "cut off";
-    }
+    const cutOff = this.#known.splice(Math.max(end - this.#base, 0));
+    this.appends.cutFrom(
+      end,
+      cutOff.map(({ batch }) => batch),
+    );
     this.#expectedFolds.clear();
     this.#leastEnd = Math.min(this.#leastEnd, end);
     this.mustBegin = true;
@@ -268,10 +241,6 @@ export class GroupModel {
     this.#leastEnd = checkpoint.index + 1;
     this.commit = checkpoint.index + 1;
     this.isSpoiled = false;
-  }
-
-  #submissionOf({ payload }: StoredBatch): Submission | undefined {
-    return payload.length < 4 ? undefined : this.#submissions.get(viewOf(payload).getUint32(0, true));
   }
 
   #checkSame(known: StoredBatch, batch: StoredBatch): void {
@@ -294,14 +263,14 @@ export class GroupModel {
     const fold = this.foldBefore(batch.index);
     must(fold !== undefined, `${name} is read before the one before it`);
     if (batch.kind === BatchKind.checkpoint) this.#checkCheckpoint(batch, before, fold);
-    else this.#checkSubmitted(batch);
+    else this.appends.take(batch);
     const after = foldOver(fold, batch, this.#hash);
     this.#known.push({ batch: copyOf(batch), after });
     this.termSeen = Math.max(this.termSeen, batch.term);
     const expected = this.#expectedFolds.get(batch.index + 1);
     if (expected) this.#checkFold(batch.index + 1, after, expected);
     this.#leastEnd = Math.max(this.#leastEnd, batch.index + 1);
-    this.#checkReceipt(batch);
+    this.appends.checkReceipt(batch);
   }
 
   #checkFold(index: number, known: Fold, worked: Fold): void {
@@ -316,32 +285,6 @@ export class GroupModel {
     const state = before ? checkpointState(fold, this.group, batch.index) : this.checkpointState;
     const payload = checkpointPayload(before?.term ?? 0, before?.digest ?? new Uint8Array(digestBytes), state);
     must(sameBytes(batch.payload, payload), `group ${this.group}: checkpoint ${batch.index} says something else`);
-  }
-
-  #checkSubmitted(batch: StoredBatch): void {
-    const name = `group ${this.group}: batch ${batch.index}`;
-    const submission = this.#submissionOf(batch);
-    must(submission !== undefined, `${name} was never appended`);
-    const { id, kind, payload, recordCount, begins, outcome } = submission;
-    must(outcome !== "refused" && outcome !== "cut off", `${name} holds append ${id}, which was ${outcome}`);
-    must(sameBytes(batch.payload, payload), `${name} has another payload than append ${id}`);
-    must(batch.kind === kind && batch.recordCount === recordCount, `${name} has another kind or count`);
-    must(begins === undefined || begins.term === batch.term, `${name} is of term ${batch.term}`);
-    must(id > this.#lastId, `${name} holds append ${id}, after ${this.#lastId}`);
-    this.#lastId = id;
-  }
-
-  #checkReceipt(batch: StoredBatch): void {
-    const receipt = this.#acknowledged.get(batch.index);
-    if (!receipt) return;
-    const { appended, submission } = receipt;
-    const same =
-      appended.baseOffset === batch.baseOffset &&
-      appended.appendTimeMicros === batch.appendTimeMicros &&
-      appended.term === batch.term &&
-      sameBytes(appended.digest, batch.digest) &&
-      sameBytes(submission.payload, batch.payload);
-    must(same, `group ${this.group}: batch ${batch.index} is not the one that its receipt names`);
   }
 }
 

@@ -61,7 +61,7 @@ export function planOf(random: SimRandom, given?: Trouble): LogPlan {
   return {
     trouble,
     lives: random.between(2, room ? 4 : 6),
-    stepsMax: random.pick([15, 30, 60, 120]),
+    stepsMax: random.pick([15, 15, 30, 30, 30, 60, 60, 120]),
     settings: {
       journalFileBytes,
       journalUnitBytes,

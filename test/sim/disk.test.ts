@@ -5,7 +5,7 @@ import { runLog } from "../../src/sim/log-run.ts";
 import { type LifeScript, stepsTo } from "../../src/sim/run-script.ts";
 
 describe("a run of the log on the simulated disk", () => {
-  test("the same seed gives the same run, call by call and byte by byte", async () => {
+  test("the same seed gives the same run, call by call and byte by byte", { timeout: 120_000 }, async () => {
     for (let seed = 3; seed < 40; seed++) {
       const [first, second] = [await traced(seed), await traced(seed)];
       assert.ok(first.lines.length > 10, `seed ${seed} does nothing`);

@@ -28,29 +28,35 @@ function stepsOf(script: RunScript): number {
   return script.reduce((sum, { steps }) => sum + steps.length, 0);
 }
 
+const options = { timeout: 120_000 };
+
 describe("a run that fails", () => {
-  test("is found, made shorter, and fails again in the same way when it is replayed from its word", async () => {
-    const found = await firstFailure();
-    const run = (script: RunScript) => runLog(found.seed, { trouble: "none", spoilDisk: lies, script });
-    const short = await shrink(found, run);
-    const word = scriptText(short.script);
-    console.log(`${stepsOf(found.script)} steps in ${found.script.length} lives become ${word}`);
-    assert.ok(stepsOf(short.script) <= 6, `${word} is long`);
-    assert.ok(short.script.length <= 2, `${word} has many lives`);
+  test(
+    "is found, made shorter, and fails again in the same way when it is replayed from its word",
+    options,
+    async () => {
+      const found = await firstFailure();
+      const run = (script: RunScript) => runLog(found.seed, { trouble: "none", spoilDisk: lies, script });
+      const short = await shrink(found, run);
+      const word = scriptText(short.script);
+      console.log(`${stepsOf(found.script)} steps in ${found.script.length} lives become ${word}`);
+      assert.ok(stepsOf(short.script) <= 6, `${word} is long`);
+      assert.ok(short.script.length <= 2, `${word} has many lives`);
 
-    const lines: string[] = [];
-    const script = readScript(word);
-    assert.deepEqual(script, short.script);
-    const options = { trouble: "none", spoilDisk: lies, script, trace: (line: string) => lines.push(line) } as const;
-    const again = await runLog(found.seed, options);
-    assert.equal(again.failure?.message, short.failure?.message);
-    // It reads as a story: what was asked for, what became of it, where the power went, and what is wrong.
-    assert.ok(lines.some((line) => /append \d+, \d+ bytes, to group/.test(line)));
-    assert.ok(lines.some((line) => line.includes("the power goes")));
-    assert.ok(lines.some((line) => line.includes("failed: ") && line.includes(again.failure?.message ?? "nothing")));
-  });
+      const lines: string[] = [];
+      const script = readScript(word);
+      assert.deepEqual(script, short.script);
+      const trace = (line: string) => lines.push(line);
+      const again = await runLog(found.seed, { trouble: "none", spoilDisk: lies, script, trace });
+      assert.equal(again.failure?.message, short.failure?.message);
+      // It reads as a story: what was asked for, what became of it, where the power went, and what is wrong.
+      assert.ok(lines.some((line) => /append \d+, \d+ bytes, to group/.test(line)));
+      assert.ok(lines.some((line) => line.includes("the power goes")));
+      assert.ok(lines.some((line) => line.includes("failed: ") && line.includes(again.failure?.message ?? "nothing")));
+    },
+  );
 
-  test("is not there on a disk that keeps its promises", async () => {
+  test("is not there on a disk that keeps its promises", options, async () => {
     const found = await firstFailure();
     const { failure } = await runLog(found.seed, { trouble: "none", script: found.script });
     assert.equal(failure, undefined);

@@ -10,7 +10,9 @@ export function randomRuns({ from, seeds }: { from: number; seeds: number }): vo
       timeout: 850_000,
     }, async () => {
       const { counts, failed, seconds } = await runSeeds({ from, seeds });
-      console.log(`${seeds} runs from seed ${from} on in ${seconds.toFixed(1)} s`);
+      const { user, system } = process.cpuUsage();
+      const cpuSeconds = (user + system) / 1e6;
+      console.log(`${seeds} runs from seed ${from} on in ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU`);
       for (const what of mustHappen) console.log(`${String(counts.get(what) ?? 0).padStart(9)}  ${what}`);
       assert.deepEqual(
         failed.map(({ message, command }) => `${message}; replay it: ${command}`),

@@ -167,6 +167,24 @@ describe("damage of the journal", () => {
     await machine.open();
   });
 
+  execution(
+    "journal-why 24: a file of the ring of which nothing is left is refused",
+    async (machine, slot) => {
+      const { folder, disk } = await machine.open();
+      disk.hold(calls("write", `${dataFolder}/groups/`));
+      watch(busy(machine.logOf(folder, 2), 120).done);
+      await machine.until("the ring is full", () => folder.metrics.ringWaits > 0);
+      machine.kill();
+      const process = machine.disk.attach();
+      const file = await process.open(journal(slot), { create: false });
+      await file?.write([new Uint8Array(64 * kibibyte)], 0);
+      process.kill();
+      await assert.rejects(machine.open(), refused(/^The journal is damaged: .* (missing|whole)$/));
+    },
+    // Of the newest one nobody would know that it ever held anything.
+    { variants: [0, 1] },
+  );
+
   execution("journal-why 26: a journal with another disk's id is refused", async (machine) => {
     const { folder, log } = await machine.open();
     await append(log, "a");

@@ -89,8 +89,8 @@ export const ringRules: readonly Rule[] = [
   },
   {
     undone: "every frame above `freed` is there",
-    patch: [{ find: "if (oldest && oldest.first > freed + 1) {", replace: "if (oldest && oldest.first < 0) {" }],
-    execution: "journal-why 24: a file of the ring that begins badly is refused",
+    patch: [{ find: "oldest && oldest.first > newest.freed + 1) {", replace: "oldest && oldest.first < 0) {" }],
+    execution: "journal-why 24: a file of the ring of which nothing is left is refused",
   },
   {
     undone: "frames carry the disk id",

@@ -65,8 +65,8 @@ export const roomRules: readonly Rule[] = [
     undone: "a cut syncs their folder",
     patch: [
       {
-        find: "  await disk.syncFolder(folder);\n  const path = `",
-        replace: "  const path = `",
+        find: "  await disk.syncFolder(folder);\n  const file = await disk.open(`",
+        replace: "  const file = await disk.open(`",
       },
     ],
     execution: "removes the next one for good",
@@ -135,8 +135,11 @@ export const roomRules: readonly Rule[] = [
     execution: "a stop is not a clean one: the next start looks at the segments",
   },
   {
-    undone: "recovery syncs what it removes",
-    patch: [{ find: "  await disk.syncFolder(folder);\n  return 1;\n", replace: "  return 1;\n" }],
+    undone: "recovery syncs what it removes, and a clean start removes what came back",
+    patch: [
+      { find: "  await disk.syncFolder(folder);\n  return 1;\n", replace: "  return 1;\n" },
+      { find: "damage === undefined ? await removeLeftovers(disk, folder, names, segments) : 0;", replace: "0;" },
+    ],
     execution: "a segment that was begun and torn, and removed at the next start, is not back",
   },
 ];

@@ -42,12 +42,13 @@ const load: LoadOrders = {
   ...{ segmentMaxBytes: 60_000, tailMaxBytes: 60_000, changes: ["trim", "remove"] },
 };
 
-describe("a volume that is full to its last byte", skip, () => {
+describe("a volume that is full to its last byte", () => {
   beforeEach(() => {
     if (mounted instanceof SmallVolume) mounted.clear();
   });
 
   test(`refuses appends, reads, trims and deletes, goes on when there is room, and starts while it is full (${cycles} times)`, {
+    ...skip,
     timeout: 120_000,
   }, async () => {
     const data = path.join(volume().folder, "log");
@@ -103,6 +104,7 @@ describe("a volume that is full to its last byte", skip, () => {
   });
 
   test("C015: a node says which limit it is, reads, trims and deletes, and starts while it is full", {
+    ...skip,
     timeout: 60_000,
   }, async () => {
     const data = path.join(volume().folder, "node");
@@ -161,6 +163,7 @@ describe("a volume that is full to its last byte", skip, () => {
     { name: "has made the segment, and not its index", fillsAt: ".index" },
   ]) {
     test(`C017: it gets full when a roll ${name}; the next append works when there is room`, {
+      ...skip,
       timeout: 30_000,
     }, async () => {
       const data = path.join(volume().folder, "roll");

@@ -42,17 +42,18 @@ const load: LoadOrders = {
   ...{ segmentMaxBytes: 60_000, tailMaxBytes: 60_000, changes: ["trim", "remove"] },
 };
 
-describe("a volume that is full to its last byte", skip, () => {
+describe("a volume that is full to its last byte", () => {
   beforeEach(() => {
     if (mounted instanceof SmallVolume) mounted.clear();
   });
 
   test(`refuses appends, reads, trims and deletes, goes on when there is room, and starts while it is full (${cycles} times)`, {
+    ...skip,
     timeout: 120_000,
   }, async () => {
     const data = path.join(volume().folder, "log");
     const life = new Life("full disk", temporaryFolder(), { data, freeSpaceReserve: 0 });
-    const counts = { refused: 0, ackedAgain: 0, startsFull: 0 };
+    const counts = { refused: 0, trimmed: 0, ackedAgain: 0, startsFull: 0 };
     for (let cycle = 0; cycle < cycles; cycle++) {
       const fillAt = life.random.between(200, 1500);
       const seen = new Count();
@@ -63,8 +64,9 @@ describe("a volume that is full to its last byte", skip, () => {
           volume().fill();
           stage = "full";
           seen.clear();
-        } else if (stage === "full" && seen.of("trimmed") > 0 && seen.of("removed") > 0) {
+        } else if (stage === "full" && seen.of("removed") > 2) {
           counts.refused += seen.of("refused");
+          counts.trimmed += seen.of("trimmed");
           volume().empty();
           stage = "room again";
           seen.clear();
@@ -98,9 +100,11 @@ describe("a volume that is full to its last byte", skip, () => {
     await life.end();
     console.log(`full disk: ${life.ledger.acknowledged} batches acknowledged, ${JSON.stringify(counts)}`);
     assert.equal(counts.startsFull, cycles);
+    assert.ok(counts.trimmed > 0);
   });
 
   test("C015: a node says which limit it is, reads, trims and deletes, and starts while it is full", {
+    ...skip,
     timeout: 60_000,
   }, async () => {
     const data = path.join(volume().folder, "node");
@@ -159,6 +163,7 @@ describe("a volume that is full to its last byte", skip, () => {
     { name: "has made the segment, and not its index", fillsAt: ".index" },
   ]) {
     test(`C017: it gets full when a roll ${name}; the next append works when there is room`, {
+      ...skip,
       timeout: 30_000,
     }, async () => {
       const data = path.join(volume().folder, "roll");

@@ -11,6 +11,7 @@ class Looked implements RetainedStream {
   looks: number[] = [];
   failure: Error | undefined;
   learningMs = 0;
+  retainMs = 0;
   readonly #clock: ManualClock;
 
   constructor(clock: ManualClock) {
@@ -30,6 +31,7 @@ class Looked implements RetainedStream {
 
   async retain(): Promise<void> {
     this.looks.push(this.#clock.monotonicMs());
+    this.#clock.take(this.retainMs);
     if (this.failure) throw this.failure;
     this.isDue = false;
   }
@@ -83,6 +85,16 @@ describe("rounds of retention", () => {
     assert.ok(known() > 40 && known() <= 55, `${known()} within 5 seconds`);
     await clock.pass(10_000);
     assert.equal(known(), 100);
+  });
+
+  test("leave half of the time to others while much has to go", async () => {
+    const { clock, streams } = newRounds(100);
+    for (const stream of streams) stream.retainMs = 10;
+    await clock.pass(10_000);
+    const after = (ms: number) => streams.filter(({ looks: [at = 1e9] }) => at <= 10_000 + ms).length;
+    await clock.pass(10_000);
+    assert.equal(after(1e6), 100);
+    assert.ok(after(700) <= 60, `${after(700)} of 100 within 700 ms of work`);
   });
 
   test("take many streams in turns, with pauses between", async () => {

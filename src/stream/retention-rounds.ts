@@ -86,6 +86,7 @@ export class RetentionRounds {
       this.#round = [...streams()].reverse();
       this.#roundAtMs = clock.monotonicMs() + intervalMs;
     }
+    const beginMs = clock.monotonicMs();
     let looks = 0;
     let learningMs = 0;
     for (let passed = 0; passed < turnMaxStreams && looks < turnMaxLooks && !this.#isStopped; passed++) {
@@ -98,7 +99,8 @@ export class RetentionRounds {
       if (learningMs >= turnLearningMs) break;
     }
     this.#isRunning = false;
-    const pauseMs = Math.max(turnPauseMs, learningPauses * learningMs);
+    // What goes takes syncs: others have at least half of the time for theirs.
+    const pauseMs = Math.max(turnPauseMs, learningPauses * learningMs, clock.monotonicMs() - beginMs);
     const isOver = this.#round.length === 0 && this.#rolled.size === 0;
     this.#schedule(isOver ? Math.max(this.#roundAtMs - clock.monotonicMs(), pauseMs) : pauseMs);
   }

@@ -3,9 +3,10 @@
  * @module
  */
 import type { Command } from "commander";
+import type { InspectOptions } from "./offline/inspect.ts";
 import type { RepairOptions } from "./offline/repair.ts";
 import type { VerifyOptions } from "./offline/verify.ts";
-import { type Ended, exitCodeHelp, serverOption } from "./options.ts";
+import { type Ended, exitCodeHelp, parseOffset, serverOption } from "./options.ts";
 import type { VerifyReceiptsOptions } from "./verify-receipts.ts";
 
 interface VerifyFlags extends VerifyOptions {
@@ -91,5 +92,39 @@ ${exitCodeHelp}`,
     .action(async (folder: string, options: RepairOptions) => {
       const { repairFolder } = await import("./offline/repair.ts");
       ended(await repairFolder(folder, options));
+    });
+}
+
+/** Adds `inspect`. */
+export function addInspect(program: Command, ended: Ended): void {
+  program
+    .command("inspect")
+    .summary("show what is in a stopped node's data folder")
+    .description(
+      [
+        "Shows what is in a data folder that no node has open, and changes nothing in it.",
+        "",
+        "Tells of its id, of the journal's files and what they hold, and of each stream's log. With --stream of one log: base, " +
+          "end, mark, vote, voters, segments, checkpoints, and what the last one says of settings, producers and fence. With " +
+          "--batch of one batch: its header, and what is in it.",
+      ].join("\n"),
+    )
+    .argument("<folder>", "the data folder")
+    .option("--stream <name>", "one stream, by name or id")
+    .option("--batch <index>", "one batch of that stream", parseOffset)
+    .option("--frames", "each frame of the journal")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tailrace inspect /var/lib/tailrace
+  tailrace inspect /var/lib/tailrace --stream orders
+  tailrace inspect /var/lib/tailrace --stream orders --batch 7 --json | jq .digest
+${exitCodeHelp}`,
+    )
+    .action(async (folder: string, options: InspectOptions) => {
+      const { inspectFolder } = await import("./offline/inspect.ts");
+      ended(await inspectFolder(folder, options));
     });
 }

@@ -13,7 +13,7 @@ export type Ended = (exitCode: number) => void;
 export const exitCodeHelp = `
 Exit codes:
   ${exitCodes.ok}    done; also when whoever reads the output goes away (| head)
-  ${exitCodes.failed}    refused or failed: the line on stderr says why and what to do
+  ${exitCodes.failed}    refused or failed: the line on stderr says why and what to do; verify, repair: something is damaged
   ${exitCodes.usage}    the command line itself is wrong
   ${exitCodes.unreachable}    the node is not there, or the connection to it was lost
   ${exitCodes.notFound}    no such stream

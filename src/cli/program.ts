@@ -6,7 +6,7 @@ import fs from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addAppend, addRead } from "./commands.ts";
 import { CommandError, exitCodes, OutputClosedError } from "./exit.ts";
-import { addRepair, addVerify } from "./offline-commands.ts";
+import { addInspect, addRepair, addVerify } from "./offline-commands.ts";
 import { type Ended, exitCodeHelp } from "./options.ts";
 import { addServe } from "./serve-command.ts";
 import { addStreams } from "./streams-commands.ts";
@@ -48,6 +48,7 @@ function createProgram(ended: Ended): Command {
   addAppend(program, ended);
   addRead(program, ended);
   addStreams(program, ended);
+  addInspect(program, ended);
   addVerify(program, ended);
   addRepair(program, ended);
   return program.addHelpText(

@@ -10,10 +10,16 @@ const nowhere = "http://127.0.0.1:1";
 const timeout = 30_000;
 
 const helps = [
-  { command: [], says: ["serve", "append", "read", "streams", "tailrace serve", "Exit codes:"] },
+  {
+    command: [],
+    says: ["serve", "append", "read", "streams", "inspect", "verify", "repair", "tailrace serve", "Exit codes:"],
+  },
   { command: ["serve"], says: ["--data <folder>", "TAILRACE_DATA", "--batch-max-bytes", "TAILRACE_BATCH_MAX_BYTES"] },
   { command: ["append"], says: ["tail -F", "--quiet", "--json", "TAILRACE_SERVER", "http://127.0.0.1:8400"] },
   { command: ["read"], says: ["--from", "earliest", "latest", "-10", "10m", "--follow", "--count", "valueBase64"] },
+  { command: ["inspect"], says: ["--stream <name>", "--batch <index>", "--frames", "--json"] },
+  { command: ["verify"], says: ["--receipt <file>", "--server <url>", "--quiet", "--json", "base64"] },
+  { command: ["repair"], says: ["--accept-loss", "--new-disk-id", "aside/"] },
   { command: ["streams"], says: ["ls", "create", "describe", "rm"] },
   { command: ["streams", "ls"], says: ["--prefix", "--json"] },
   { command: ["streams", "create"], says: ["--segment-max-bytes", "--segment-max-age"] },

@@ -25,6 +25,8 @@ export interface CheckOptions {
   readonly hash: Hash;
   readonly visit?: (batch: StoredBatch, place: BatchPlace) => void;
   readonly visitFrame?: (frame: PlacedFrame) => void;
+  /** Which logs to look at, beside the catalogue; all by default. */
+  readonly wants?: (group: number, names: StreamNames) => boolean;
   /** Told how many bytes there are, before the first log, and then how many more were looked at. */
   readonly sized?: (bytes: number) => Promise<void>;
   readonly progress?: (bytes: number) => void;
@@ -93,9 +95,7 @@ async function checkLogs(
   options: CheckOptions,
 ): Promise<CheckedLog[]> {
   const { hash, visit, progress } = options;
-  const known = await knownLogs(disk, path, journal, hash);
-  await options.sized?.(journal.bytes + (await segmentBytes(disk, path, known)));
-  progress?.(journal.bytes);
+  const [meta, ...others] = await knownLogs(disk, path, journal, hash);
   const context = {
     ...{ disk, hash, path, isClean: journal.isClean },
     visit: (batch: StoredBatch, place: BatchPlace) => {
@@ -104,8 +104,11 @@ async function checkLogs(
     },
     ...(progress ? { progress } : {}),
   };
-  const logs: CheckedLog[] = [];
-  const waiting = [...known];
+  // The catalogue comes first: it tells the others' names.
+  const logs = meta ? [await checkLog(meta, context)] : [];
+  const waiting = others.filter(({ group }) => options.wants?.(group, names) ?? true);
+  await options.sized?.(journal.bytes + (await segmentBytes(disk, path, waiting)));
+  progress?.(journal.bytes);
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) logs.push(await checkLog(next, context));
   };

@@ -5,6 +5,7 @@
 import { formatBytes, formatCount, formatRecords, formatSeconds } from "../units.ts";
 import { type Finding, lostWords } from "./finding.ts";
 import type { CheckedFolder } from "./folder-check.ts";
+import { printable } from "./plain-text.ts";
 
 /** Whether anything in a folder is damaged. */
 export function isDamaged({ findings }: CheckedFolder): boolean {
@@ -15,7 +16,7 @@ export function isDamaged({ findings }: CheckedFolder): boolean {
 export function findingLines(checked: CheckedFolder, finding: Finding): string[] {
   const { kind, file, position, what, group, lost } = finding;
   const place = position > 0 || kind === "damage" ? `${file}, byte ${position}` : file;
-  const lines = [`${kind.padEnd(6)}  ${place}: ${what}`];
+  const lines = [printable(`${kind.padEnd(6)}  ${place}: ${what}`)];
   if (kind !== "damage") return lines;
   const of = group === undefined ? "" : ` of ${streamWords(checked, group)}`;
   if (lost) lines.push(`        lost${of}: ${lostWords(lost)}`);
@@ -26,7 +27,7 @@ export function findingLines(checked: CheckedFolder, finding: Finding): string[]
 /** A stream by name and id. */
 export function streamWords({ names }: CheckedFolder, group: number): string {
   const name = names.of(group);
-  return name === undefined ? `the stream with id ${group}` : `stream "${name}" (id ${group})`;
+  return name === undefined ? `the stream with id ${group}` : `stream "${printable(name)}" (id ${group})`;
 }
 
 /** The last line of a check. */

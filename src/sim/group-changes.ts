@@ -48,9 +48,11 @@ export async function changeLog(load: GroupLoad, random: SimRandom, life: LifeCo
 
 /** A start shows what became of a change that was on its way: all of it, or nothing. */
 export async function resolveChange(model: GroupModel, log: GroupLog): Promise<void> {
-  const { change, group } = model;
+  const { change, group, isSpoiled } = model;
   if (change && (await isDone(change, model, log))) model.done();
   else if (change) model.undone();
+  // What was spoiled since may be the log that took the place.
+  model.isSpoiled = isSpoiled;
   const { index } = log.base;
   must(index === model.base, `group ${group}: it begins at ${index}, not at ${model.base}`);
 }

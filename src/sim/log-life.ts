@@ -51,7 +51,7 @@ export class LogLife {
     world.coverage.began();
     let calls = 0;
     this.#process.onCall = (what, path) => {
-      calls += 1;
+      if (!script.countsSegments || path.startsWith(`${folderPath}/groups/`)) calls += 1;
       world.coverage.called(what, path, this.#folder ? "work" : "start");
       if (calls === script.atCall) disk.timeline.after(0, () => this.#die(script.kind === "power cut"));
     };

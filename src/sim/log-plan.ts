@@ -41,6 +41,8 @@ export interface Ending {
   readonly kind: "close" | "kill" | "power cut";
   /** After so many calls of the disk; a life that has nothing more to do before is closed. */
   readonly atCall: number;
+  /** Only calls about segments and their folders count: so that many lives end while something is written there. */
+  readonly countsSegments: boolean;
   /** The power goes before the next life. */
   readonly powerCutAfter: boolean;
 }
@@ -96,7 +98,8 @@ export function planOf(random: SimRandom, given?: Trouble): LogPlan {
 
 export function endingOf(random: SimRandom): Ending {
   const kind = random.pick<Ending["kind"]>(["close", "kill", "kill", "power cut", "power cut"]);
-  const soon = random.chance(0.3);
+  const countsSegments = kind !== "close" && random.chance(0.4);
+  const soon = countsSegments || random.chance(0.3);
   const atCall = kind === "close" ? Number.POSITIVE_INFINITY : soon ? random.skewed(1, 60) : random.skewed(20, 800);
-  return { kind, atCall, powerCutAfter: random.chance(0.3) };
+  return { kind, atCall, countsSegments, powerCutAfter: random.chance(0.3) };
 }

@@ -107,8 +107,8 @@ async function liveLast(world: LogWorld): Promise<void> {
   const { disk, plan } = world;
   disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
   disk.totalBytes = plan.volumeBytes * 4;
-  const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY, powerCutAfter: false } as const;
-  const life = { ...ending, number: plan.lives, steps: stepsTo(3) };
+  const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY } as const;
+  const life = { ...ending, countsSegments: false, powerCutAfter: false, number: plan.lives, steps: stepsTo(3) };
   let end: LifeEnd;
   do end = await live(world, life);
   while (end === "damage refused");

@@ -33,11 +33,11 @@ export function stepsTo(count: number): number[] {
 const letters = { close: "c", kill: "k", "power cut": "p" } as const;
 const kinds = { c: "close", k: "kill", p: "power cut" } as const;
 
-/** Writes a script as one word, such as `0k35+:0-4,7/1c:0,1`: lives, each with its number, end, call and steps. */
+/** Writes a script as one word, such as `0k35+:0-4,7/1c:0,1`: lives, each with its number, end, call and steps. `s`: of the calls about segments. */
 export function scriptText(script: RunScript): string {
   return script
-    .map(({ number, kind, atCall, powerCutAfter, steps }) => {
-      const call = Number.isFinite(atCall) ? atCall : "";
+    .map(({ number, kind, atCall, countsSegments, powerCutAfter, steps }) => {
+      const call = Number.isFinite(atCall) ? `${atCall}${countsSegments ? "s" : ""}` : "";
       return `${number}${letters[kind]}${call}${powerCutAfter ? "+" : ""}:${rangesOf(steps)}`;
     })
     .join("/");
@@ -46,12 +46,14 @@ export function scriptText(script: RunScript): string {
 /** Reads what `scriptText` wrote. @throws {RangeError} It is none. */
 export function readScript(text: string): RunScript {
   return text.split("/").map((life) => {
-    const [, number, letter, call, plus, steps = ""] = /^(\d+)([ckp])(\d*)(\+?):([\d,-]*)$/.exec(life) ?? [];
+    const found = /^(\d+)([ckp])(\d*)(s?)(\+?):([\d,-]*)$/.exec(life) ?? [];
+    const [, number, letter, call, counts, plus, steps = ""] = found;
     if (letter !== "c" && letter !== "k" && letter !== "p") throw new RangeError(`"${life}" is no life of a run`);
     return {
       number: Number(number),
       kind: kinds[letter],
       atCall: call ? Number(call) : Number.POSITIVE_INFINITY,
+      countsSegments: counts === "s",
       powerCutAfter: plus === "+",
       steps: steps === "" ? [] : steps.split(",").flatMap(stepsIn),
     };

@@ -64,7 +64,7 @@ describe("a run that fails", () => {
 });
 
 describe("the word of a run", () => {
-  const words = ["0c:", "2k35:0-4,7", "0p12+:0/3c:1,3,5-6", "4c+:"];
+  const words = ["0c:", "2k35:0-4,7", "0p12s+:0/3c:1,3,5-6", "4c+:"];
   for (const word of words) {
     test(`${word} says what its lives are, and is written again as it was`, () => {
       assert.equal(scriptText(readScript(word)), word);

@@ -81,6 +81,7 @@ export const ringRules: readonly Rule[] = [
     undone: "a bad frame with a whole one behind it is damage",
     patch: [{ find: "    if (!beyond) continue;\n", replace: "    if (!beyond || beyond.number > 0) continue;\n" }],
     execution: "journal-why 24: a synced frame that is bad is refused in words",
+    seeds: 400,
   },
   {
     undone: "the ring has as many files as its newest frame says",

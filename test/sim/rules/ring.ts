@@ -151,4 +151,11 @@ export const ringRules: readonly Rule[] = [
     execution: "journal-why 2: a vote outlives the file that it was written to",
     seeds: 400,
   },
+  {
+    undone: "a frame does not span files",
+    patch: [
+      { find: "journalFileBytes - heldBackBytes - this.#head;", replace: "journalFileBytes + 4096 - this.#head;" },
+    ],
+    execution: "journal-why 19: no frame spans files, and none is written before the one before it is synced",
+  },
 ];

@@ -194,4 +194,9 @@ export const segmentRules: readonly Rule[] = [
     execution: "journal-why 18: a mark that waits when a cut comes does not lead",
     seeds: 400,
   },
+  {
+    undone: "a segment is cut to its size when it is sealed",
+    patch: [{ find: "truncate(sealed.sizeBytes)", replace: "truncate(sealed.sizeBytes + 512)" }],
+    execution: "journal-why 22: a sealed segment has its batches and not a byte more",
+  },
 ];

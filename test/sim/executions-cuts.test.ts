@@ -4,6 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { BatchKind } from "../../src/base/batch.ts";
+import { checkpointPrefixBytes, digestBytes } from "../../src/log/format.ts";
 import type { GroupLog } from "../../src/log/types.ts";
 import {
   allSurvives,
@@ -15,6 +17,7 @@ import {
   large,
   type Machine,
   nothingSurvives,
+  readAll,
   store,
   watch,
 } from "./support/machine.ts";
@@ -179,4 +182,33 @@ describe("a cut within the tail", () => {
     assert.equal(again.log.damage, undefined);
     assert.deepEqual(await labels(again.log), ["a", "B", "C"]);
   });
+
+  execution(
+    "a checkpoint that waits when a cut comes is not for the place that the log ends at then",
+    async (machine) => {
+      machine.segmentMaxBytes = 1000;
+      const { folder, disk, log } = await machine.open();
+      await appendAll(log, ["a", "b", "c"]);
+      machine.segmentMaxBytes = 1 << 30;
+      const others = [2, 3, 4, 5].map((group) => machine.logOf(folder, group));
+      await Promise.all(others.map((other) => append(other, "first")));
+      // Of a frame some 200 bytes are left when this log's turn comes: its checkpoint, which is due, waits for the next one.
+      const hold = disk.hold(calls("sync", journal(0)));
+      for (const other of others) for (const label of ["p", "q", "r"]) watch(append(other, label, 1200));
+      const appended = append(log, "d");
+      await machine.until("a frame is written", () => hold.held.length > 0);
+      const cut = log.cut(2);
+      hold.release();
+      await Promise.all([cut, appended]);
+      await appendAll(log, ["e", "f", "g"]);
+      assert.deepEqual(await labels(log), ["a", "d", "e", "f", "g"]);
+      const batches = await readAll(log);
+      const later = batches.filter(({ kind, index }) => kind === BatchKind.checkpoint && index > 0);
+      assert.ok(later.length > 0);
+      for (const { index, payload } of later) {
+        const before = payload.subarray(checkpointPrefixBytes - digestBytes, checkpointPrefixBytes);
+        assert.deepEqual(before, batches[index - 1]?.digest, `checkpoint ${index} tells of another batch before it`);
+      }
+    },
+  );
 });

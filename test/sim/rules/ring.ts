@@ -81,6 +81,7 @@ export const ringRules: readonly Rule[] = [
     undone: "a bad frame with a whole one behind it is damage",
     patch: [{ find: "    if (!beyond) continue;\n", replace: "    if (!beyond || beyond.number > 0) continue;\n" }],
     execution: "journal-why 24: a synced frame that is bad is refused in words",
+    seeds: 400,
   },
   {
     undone: "the ring has as many files as its newest frame says",
@@ -149,5 +150,12 @@ export const ringRules: readonly Rule[] = [
     ],
     execution: "journal-why 2: a vote outlives the file that it was written to",
     seeds: 400,
+  },
+  {
+    undone: "a frame does not span files",
+    patch: [
+      { find: "journalFileBytes - heldBackBytes - this.#head;", replace: "journalFileBytes + 4096 - this.#head;" },
+    ],
+    execution: "journal-why 19: no frame spans files, and none is written before the one before it is synced",
   },
 ];

@@ -28,6 +28,7 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 4: a write whose writing back failed is told of by the sync",
+    seeds: 400,
   },
   {
     undone: "what is flushed is acknowledged after the sync",
@@ -191,5 +192,11 @@ export const segmentRules: readonly Rule[] = [
     undone: "a record comes behind the mark that waits",
     patch: [{ find: "!context.writeMark(group, frame) || !record.fits(frame)", replace: "!record.fits(frame)" }],
     execution: "journal-why 18: a mark that waits when a cut comes does not lead",
+    seeds: 400,
+  },
+  {
+    undone: "a segment is cut to its size when it is sealed",
+    patch: [{ find: "truncate(sealed.sizeBytes)", replace: "truncate(sealed.sizeBytes + 512)" }],
+    execution: "journal-why 22: a sealed segment has its batches and not a byte more",
   },
 ];

@@ -61,8 +61,9 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
 /** What became of a rule that was undone, in a line. */
 export function lineOf(rule: Rule, { execution, seed, why }: Outcome): string {
   const directed = execution ? `"${rule.execution}" fails (${why})` : `"${rule.execution}" DOES NOT FAIL`;
-  const caught = seed === undefined ? "NO RANDOM RUN FAILS" : `seed ${seed}`;
-  return `without "${rule.undone}": ${directed}${rule.seeds === undefined ? "" : `; ${caught} of at most ${rule.seeds}`}`;
+  if (rule.seeds === undefined) return `without "${rule.undone}": ${directed}; random runs meet it too seldom`;
+  const caught = seed === undefined ? "NO RANDOM RUN FAILS" : `random: seed ${seed}`;
+  return `without "${rule.undone}": ${directed}; ${caught} of at most ${rule.seeds}`;
 }
 
 /** What a failed test says first: what was wrong, and with which values. */

@@ -3,12 +3,16 @@
  * each protocol's own way of saying so, and can be seen coming.
  */
 import assert from "node:assert/strict";
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import * as net from "node:net";
 import { after, before, describe, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { Fate, Reason } from "../../src/wire/gen/tailrace/v1/error_pb.ts";
 import { runCli } from "../support/cli.ts";
 import { Metrics } from "../support/metrics.ts";
 import { largeBytes, RestartedNode, recordOf, refusal, valuesOf } from "../support/restarted-node.ts";
+import { unless } from "../support/skip.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 60_000;
@@ -93,5 +97,39 @@ describe("stream_creations_max_per_s", () => {
     assert.ok(waitMs > 0 && waitMs <= 200, `${waitMs} ms`);
     await until(async () => (await byRest("later")).status === 200);
     assert.equal((await byRest("later")).status, 200);
+  });
+
+  const oneAddress = "only Linux has all of 127.0.0.0/8 as addresses";
+  test("tells clients apart by address, over HTTP/1.1 and HTTP/2", {
+    timeout,
+    ...unless(process.platform === "linux", oneAddress),
+  }, async () => {
+    const { hostname, port } = new URL(node.url);
+    const path = (name: string) => `/v1/streams/${name}/records`;
+    const overHttp1 = (localAddress: string, name: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const options = { hostname, port, localAddress, path: path(name), method: "POST" };
+        const request = http.request(options, (response) => {
+          response.resume();
+          resolve(response.statusCode ?? 0);
+        });
+        request.on("error", reject).end("x");
+      });
+    const overHttp2 = (localAddress: string, name: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const connect = () => net.connect({ host: hostname, port: Number(port), localAddress });
+        const session = http2.connect(node.url, { createConnection: connect });
+        const stream = session.request({ ":method": "POST", ":path": path(name) });
+        stream.on("response", ({ ":status": status }) => resolve(status ?? 0));
+        stream.on("error", reject).on("end", () => session.close());
+        stream.resume().end("x");
+      });
+    for (const [number, call] of [overHttp1, overHttp2].entries()) {
+      const from = (host: number) => `127.0.${number + 1}.${host}`;
+      for (let at = 0; at < 5; at++) assert.equal(await call(from(1), `apart/${number}/${at}`), 200);
+      const rest = await Promise.all(Array.from({ length: 20 }, (_, at) => call(from(1), `beyond/${number}/${at}`)));
+      assert.ok(rest.includes(429), rest.join());
+      assert.equal(await call(from(2), `other/${number}`), 200);
+    }
   });
 });

@@ -10,6 +10,7 @@ import { Code } from "@connectrpc/connect";
 import { Reason } from "../../src/wire/gen/tailrace/v1/error_pb.ts";
 import type { TailResponse } from "../../src/wire/gen/tailrace/v1/log_pb.ts";
 import { assertBelow, RestartedNode, recordOf, refusal, valuesOf } from "../support/restarted-node.ts";
+import { chooseSeed, seeded } from "../support/seeded.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 90_000;
@@ -86,6 +87,31 @@ describe("settings and retention of a real node", () => {
     await node.restart("SIGKILL");
     assert.deepEqual(await node.ends("small"), [2n, 2n]);
     assert.equal(await node.append("small", new Uint8Array([3])), 2n);
+  });
+
+  test("killed at any moment of emptying streams, it loses no offset and gives nothing back", { timeout }, async () => {
+    const random = seeded(chooseSeed("retention and kills"), 4);
+    const names = Array.from({ length: 20 }, (_, number) => `emptied/${number}`);
+    for (const name of names) await node.client.streams.createStream({ name, settings: { retentionAgeS: 1n } });
+    const starts = new Map<string, bigint>();
+    for (let life = 0; life < 8; life++) {
+      const end = 2n * BigInt(life + 1);
+      await Promise.all(names.map((name) => node.append(name, new Uint8Array([life]), new Uint8Array([life]))));
+      await new Promise((resolve) => setTimeout(resolve, random.between(900, 2200)));
+      await node.restart("SIGKILL");
+      for (const name of names) {
+        const [logStart = 0n, highWatermark] = await node.ends(name);
+        assert.equal(highWatermark, end, name);
+        assert.ok(logStart >= (starts.get(name) ?? 0n) && logStart <= end, `${name}: ${logStart}`);
+        starts.set(name, logStart);
+      }
+    }
+    const moved = [...starts.values()].filter((logStart) => logStart > 0n).length;
+    assert.ok(moved > 0, "none was emptied in any life");
+    await until(async () => {
+      const ends = await Promise.all(names.map((name) => node.ends(name)));
+      return ends.every(([logStart, end]) => logStart === 16n && end === 16n);
+    });
   });
 
   test("by bytes the oldest segments go as they fill, and what is kept is never less", { timeout }, async () => {

@@ -37,7 +37,7 @@ export function catalogueCheckpoint(
     voters: [voter],
     settings: plan.settings ?? usualSettings,
     logStart: offset,
-    termStarts: [],
+    ...{ termStarts: [], producers: [], fence: new Uint8Array(0) },
     catalogue: {
       clusterId: plan.clusterId ?? around.clusterId,
       streams: plan.streams.map((stream) => (made.has(stream.id) ? votedBy(stream, voter) : stream)),
@@ -57,7 +57,7 @@ export function catalogueCheckpoint(
 /** A stream whose log is to be made anew, by this voter. */
 function votedBy(stream: StoredStream, voter: StoredReplica): StoredStream {
   const { creation } = stream;
-  const { hasMore: _, ...state } = decodeCheckpoint(creation.checkpoint.subarray(checkpointPrefixBytes));
+  const state = decodeCheckpoint(creation.checkpoint.subarray(checkpointPrefixBytes));
   const encoded = encodeCheckpoint({ ...state, voters: [voter] });
   const checkpoint = new Uint8Array(checkpointPrefixBytes + encoded.length);
   checkpoint.set(encoded, checkpointPrefixBytes);

@@ -102,7 +102,8 @@ export function pastOfCheckpoint(group: number, checkpoint: CheckpointState, dis
   const { voters, settings } = checkpoint;
   const [self] = voters;
   if (self === undefined || voters.length > 1 || !sameBytes(self.diskId, diskId)) {
-    throw notBuilt(group, "its voters are not this data folder alone");
+    const todo = 'Start the data folder that its voters name; one that was copied or repaired needs "tailrace repair"';
+    throw notBuilt(group, "its voters are not this data folder alone", todo);
   }
   return {
     self,
@@ -129,11 +130,11 @@ export function decodeStoredCheckpoint(batch: StoredBatch): CheckpointState {
   return decodeCheckpoint(batch.payload.subarray(checkpointPrefixBytes));
 }
 
-function notBuilt(group: number, why: string): TailraceError {
-  const words = {
-    what: `Cannot append to the log of group ${group}`,
-    why,
-    todo: "Start the node with the version of tailrace that wrote it",
-  };
+function notBuilt(
+  group: number,
+  why: string,
+  todo = "Start the node with the version of tailrace that wrote it",
+): TailraceError {
+  const words = { what: `Cannot append to the log of group ${group}`, why, todo };
   return new TailraceError("not_built", words, { fate: "nothing_written" });
 }

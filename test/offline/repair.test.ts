@@ -226,19 +226,86 @@ describe("a damaged journal", () => {
     assert.deepEqual([status, errors], [0, []]);
   });
 
-  test("of which all is gone leaves what is in segments, and is refused where that has no catalogue", {
-    timeout,
-  }, async () => {
-    const data = copied((await cleanly()).data);
-    fs.rmSync(path.join(data, "journal"), { recursive: true });
-    const before = fingerprint(data);
-    const { code, stderr } = await repair(data, "--accept-loss");
-    assert.equal(code, 1);
-    assert.match(stderr, /Of the catalogue _meta of .* nothing is whole/);
-    assert.deepEqual(
-      fingerprint(data).filter((line) => !/^(lock)? /.test(line)),
-      before.filter((line) => !/^(lock)? /.test(line)),
-    );
+  test("that lost the making of a stream leaves it empty, and the node makes it anew", { timeout }, async () => {
+    const folder = await cleanly();
+    const data = copied(folder.data);
+    const made = framesIn(data, "journal/0").find(({ position }) => hasMade(data, position, folder.small));
+    assert.ok(made);
+    flip(data, "journal/0", made.position + 70);
+    assert.match((await repair(data)).stdout.toString(), /stream "small" \(id \d+\): begins anew, empty/);
+    assert.equal((await repair(data, "--accept-loss")).code, 0);
+    await assertServed(data, largeRecords, 0);
+  });
+});
+
+/** Whether the frame at a position says that a group is made. */
+function hasMade(data: string, position: number, group: number): boolean {
+  const bytes = fs.readFileSync(path.join(data, "journal/0"));
+  const end = position + bytes.readUInt32LE(position + 8);
+  for (let at = position + 64; at < end; at += bytes.readUInt32LE(at + 4)) {
+    if (bytes[at] === 2 && Number(bytes.readBigUInt64LE(at + 8)) === group) return true;
+  }
+  return false;
+}
+
+describe("a catalogue that lost batches is made anew from the streams that are left", () => {
+  /** The streams are there with what they had, and a new one gets an id that none of them had. */
+  async function assertCatalogue(data: string, large: number): Promise<void> {
+    await serving(data, async (client) => {
+      const { streams } = await client.streams.listStreams({});
+      assert.ok(streams.some(({ name, id }) => name === "large" && Number(id) === large));
+      const { stream } = await client.streams.createStream({ name: "new" });
+      assert.ok(Number(stream?.id) > 1000);
+      await client.log.append({ stream: "new", records: [{ value: Uint8Array.of(1) }] });
+    });
+    await serving(data, async (client) => assert.deepEqual(await valuesOf(client, "new"), [1]));
+    await assertWhole(data);
+  }
+
+  test("where a frame with its first record is bad", { timeout }, async () => {
+    const folder = await cleanly();
+    const data = copied(folder.data);
+    damages.find(({ name }) => name === "a frame of the journal")?.spoil(data, folder.large, folder.small);
+    assert.match((await repair(data)).stdout.toString(), /catalogue \(_meta\): made anew .*, 2 of them/);
+    assert.equal((await repair(data, "--accept-loss")).code, 0);
+    await assertServed(data, largeRecords);
+    await assertCatalogue(data, folder.large);
+  });
+
+  test("where it is damaged in a segment, with a journal that is whole", { ...python, timeout }, async () => {
+    const folder = await cleanly();
+    const data = copied(folder.data);
+    // So it is all in a segment.
+    assert.equal((await repair(data, "--new-disk-id")).code, 0);
+    const [segment = ""] = segmentsOf(data, 0);
+    const { position = 0 } = batchesIn(data, segment)[2] ?? {};
+    flip(data, segment, position + 20);
+    assert.equal((await repair(data, "--accept-loss")).code, 0);
+    assert.ok(fs.existsSync(path.join(data, "aside/2", segment)));
+    const { status, errors } = readByPage(data);
+    assert.deepEqual([status, errors], [0, []]);
+    await assertServed(data, largeRecords);
+    await assertCatalogue(data, folder.large);
+  });
+
+  test("where its first batch is damaged, and where the whole journal is gone", { timeout }, async () => {
+    const folder = await cleanly();
+    const first = copied(folder.data);
+    assert.equal((await repair(first, "--new-disk-id")).code, 0);
+    const [segment = ""] = segmentsOf(first, 0);
+    flip(first, segment, 20);
+    assert.equal((await repair(first, "--accept-loss")).code, 0);
+    await assertServed(first, largeRecords);
+    await assertCatalogue(first, folder.large);
+
+    const second = copied(folder.data);
+    fs.rmSync(path.join(second, "journal"), { recursive: true });
+    assert.equal((await repair(second, "--accept-loss")).code, 0);
+    await serving(second, async (client) => {
+      const large = Array.from({ length: largeRecords }, (_, record) => record);
+      assert.deepEqual(await valuesOf(client, "large"), large);
+    });
+    await assertCatalogue(second, folder.large);
   });
 });
 
@@ -367,6 +434,13 @@ describe("repair", () => {
       flags: { acceptLoss: true },
       large: largeRecords,
       small: 2,
+    },
+    {
+      name: "of the catalogue",
+      spoil: damages.find(({ name }) => name === "a frame of the journal")?.spoil,
+      flags: { acceptLoss: true },
+      large: largeRecords,
+      small: smallRecords,
     },
     { name: "that makes another disk", spoil: undefined, flags: { newDiskId: true }, large: largeRecords, small: 5 },
   ];

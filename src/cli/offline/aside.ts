@@ -6,6 +6,8 @@
 import { present } from "../../base/assert.ts";
 import type { Disk, DiskFile } from "../../host/disk.ts";
 import { isSegmentFile, parseSegmentName, segmentName } from "../../log/format.ts";
+import type { JournaledBatches } from "./known-log.ts";
+import type { CheckedLog } from "./log-check.ts";
 import type { LogPlan } from "./repair-plan.ts";
 
 /** Files are copied in pieces of this. */
@@ -79,17 +81,30 @@ export class Aside {
     const { group, logNumber, base, journaled } = log.known;
     const folder = `groups/${group}/${logNumber}`;
     for (const { file, position } of log.excess) await this.copyFrom(file, position);
-    const stray: Uint8Array[] = [];
-    for (let index = end?.index ?? base.index; index < journaled.endIndex; index++) {
-      for (const { batch } of await journaled.at(index)) stray.push(batch.header, batch.payload);
-    }
-    if (stray.length > 0) await this.write(`${folder}/from-journal`, stray);
+    await this.#writeJournaled(folder, journaled, end?.index ?? base.index);
     if (inSegments) await this.copyFrom(`${folder}/${segmentName(inSegments.segment)}`, inSegments.position);
     for (const name of (await this.#disk.list(`${this.#path}/${folder}`)) ?? []) {
       if (!isSegmentFile(name)) continue;
       const first = present(parseSegmentName(name.replace(/index$/, "log")), "a segment's file is named by an index");
       if (inSegments === undefined || first > inSegments.segment) await this.move(`${folder}/${name}`);
     }
+  }
+
+  /** Copies all of a log, and leaves it where it is. */
+  async copyLog({ known: { group, logNumber, base, journaled } }: CheckedLog): Promise<void> {
+    const folder = `groups/${group}/${logNumber}`;
+    for (const name of (await this.#disk.list(`${this.#path}/${folder}`)) ?? []) {
+      if (isSegmentFile(name)) await this.copyFrom(`${folder}/${name}`, 0);
+    }
+    await this.#writeJournaled(folder, journaled, base.index);
+  }
+
+  async #writeJournaled(folder: string, journaled: JournaledBatches, firstIndex: number): Promise<void> {
+    const parts: Uint8Array[] = [];
+    for (let index = firstIndex; index < journaled.endIndex; index++) {
+      for (const { batch } of await journaled.at(index)) parts.push(batch.header, batch.payload);
+    }
+    if (parts.length > 0) await this.write(`${folder}/from-journal`, parts);
   }
 
   async #create(name: string): Promise<DiskFile> {

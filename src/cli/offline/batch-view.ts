@@ -7,7 +7,7 @@ import { JsonPrinter } from "../json-printer.ts";
 import type { BatchPlace } from "./log-check.ts";
 import { beforeOf } from "./standing.ts";
 import { kindName, messageOf, timeOf } from "./stream-facts.ts";
-import { metaGroup } from "./stream-names.ts";
+import { metaGroup } from "./streams-seen.ts";
 
 /** All that is to be said of one batch. Its records are as `read --json` prints them. */
 export function batchView(batch: StoredBatch, { file, position }: BatchPlace): object {

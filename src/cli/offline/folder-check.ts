@@ -15,7 +15,7 @@ import type { KnownLog } from "./known-log.ts";
 import { strangers, uncalledFiles } from "./leftover-check.ts";
 import { type BatchPlace, type CheckedLog, checkLog } from "./log-check.ts";
 import type { ReadFolder } from "./open-folder.ts";
-import { StreamNames } from "./stream-names.ts";
+import { StreamsSeen } from "./streams-seen.ts";
 
 /** Logs that are looked at at once: while one waits for the disk, another is hashed. */
 const atOnce = 4;
@@ -26,7 +26,7 @@ export interface CheckOptions {
   readonly visit?: (batch: StoredBatch, place: BatchPlace) => void;
   readonly visitFrame?: (frame: PlacedFrame) => void;
   /** Which logs to look at, beside the catalogue; all by default. */
-  readonly wants?: (group: number, names: StreamNames) => boolean;
+  readonly wants?: (group: number, names: StreamsSeen) => boolean;
   /** Told how many bytes there are, before the first log, and then how many more were looked at. */
   readonly sized?: (bytes: number) => Promise<void>;
   readonly progress?: (bytes: number) => void;
@@ -40,7 +40,7 @@ export interface CheckedFolder {
   readonly journal: CheckedJournal | undefined;
   /** In the order of their ids. */
   readonly logs: readonly CheckedLog[];
-  readonly names: StreamNames;
+  readonly names: StreamsSeen;
   readonly findings: readonly Finding[];
   /** Bytes that were looked at. */
   readonly bytes: number;
@@ -58,7 +58,7 @@ export async function checkFolder<T>(
 ): Promise<T> {
   const { disk, path } = folder;
   const id = await checkId(disk, path, options.hash);
-  const names = new StreamNames();
+  const names = new StreamsSeen();
   if (!id.id) {
     const findings = id.finding ? [id.finding] : [];
     return await use({ path, id, journal: undefined, logs: [], names, findings, bytes: id.bytes.length });
@@ -91,7 +91,7 @@ async function openJournal(
 async function checkLogs(
   { disk, path }: ReadFolder,
   journal: CheckedJournal,
-  names: StreamNames,
+  names: StreamsSeen,
   options: CheckOptions,
 ): Promise<CheckedLog[]> {
   const { hash, visit, progress } = options;

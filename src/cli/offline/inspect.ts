@@ -17,7 +17,7 @@ import { readingFolder } from "./open-folder.ts";
 import { plainLines } from "./plain-text.ts";
 import { isDamaged } from "./report.ts";
 import { StreamFacts, timeOf } from "./stream-facts.ts";
-import type { StreamNames } from "./stream-names.ts";
+import type { StreamsSeen } from "./streams-seen.ts";
 import { explained, withProgress } from "./verify.ts";
 import { votersIn } from "./voters.ts";
 
@@ -53,7 +53,7 @@ export async function inspectFolder(folder: string, options: InspectOptions): Pr
     readingFolder(folder, (read) =>
       withProgress(false, (shown) => {
         const { stream } = options;
-        const wants = (group: number, names: StreamNames) => stream === undefined || isNamed(stream, group, names);
+        const wants = (group: number, names: StreamsSeen) => stream === undefined || isNamed(stream, group, names);
         const check = { wants, hash: systemHash, visit, visitFrame: noted.journal.visit.bind(noted.journal), ...shown };
         return checkFolder(read, check, async (checked) => {
           await print(viewOf(checked, noted, options), options.json === true);
@@ -80,7 +80,7 @@ function viewOf(checked: CheckedFolder, noted: Noted, options: InspectOptions): 
 }
 
 /** A stream is named by its name, or by its id. */
-function isNamed(stream: string, group: number, names: StreamNames): boolean {
+function isNamed(stream: string, group: number, names: StreamsSeen): boolean {
   return names.of(group) === stream || String(group) === stream;
 }
 

@@ -3,15 +3,17 @@
  * @module
  */
 import { sameBytes } from "../../base/bytes.ts";
+import type { VersionedSettings } from "../../base/stream-settings.ts";
 import type { Mark } from "../../log/group-state.ts";
 import type { LogPosition } from "../../log/types.ts";
+import type { StoredStream } from "../../wire/catalogue.ts";
 import { type Lost, lostWords } from "./finding.ts";
 import type { CheckedFolder } from "./folder-check.ts";
 import type { CheckedId } from "./id-check.ts";
 import type { CheckedJournal } from "./journal-check.ts";
 import type { CheckedLog } from "./log-check.ts";
 import { streamWords } from "./report.ts";
-import { metaGroup } from "./stream-names.ts";
+import { metaGroup } from "./streams-seen.ts";
 import { votersIn } from "./voters.ts";
 
 /** What becomes of a log. */
@@ -29,6 +31,23 @@ export interface LogPlan {
   readonly isOrphan: boolean;
 }
 
+/** A catalogue that is made anew. */
+export interface NewCatalogue {
+  /** Of the old one, what there is: it is copied aside. */
+  readonly old: CheckedLog | undefined;
+  /** Its log begins here: above the id of every stream that ever was. */
+  readonly index: number;
+  readonly offset: number;
+  readonly term: number;
+  /** Its time does not go back behind this. */
+  readonly sinceMicros: number;
+  readonly streams: readonly StoredStream[];
+  /** Ids of those of which no log is left. */
+  readonly emptied: readonly number[];
+  readonly clusterId: Uint8Array | undefined;
+  readonly settings: VersionedSettings | undefined;
+}
+
 /** What a repair does. */
 export interface RepairPlan {
   readonly checked: CheckedFolder;
@@ -38,8 +57,10 @@ export interface RepairPlan {
   readonly isNewDisk: boolean;
   /** Logs name another disk as their voter: a repair that made this folder another disk was cut short. */
   readonly takesOver: boolean;
-  /** All logs. */
+  /** All logs that are kept as they are or in part, or moved aside. */
   readonly logs: readonly LogPlan[];
+  /** Then the catalogue's is not among the logs. */
+  readonly catalogue: NewCatalogue | undefined;
   /** Streams of the catalogue of which nothing is left: the node makes them anew, empty. */
   readonly emptied: readonly number[];
 }
@@ -48,25 +69,57 @@ export interface RepairPlan {
 export function planRepair(checked: CheckedFolder, newDisk: boolean): RepairPlan {
   const { id, journal, names } = checked;
   const isJournalLost = journal?.isDamaged === true;
-  const meta = checked.logs.find(({ known }) => known.group === metaGroup);
-  const isCatalogueCut = isJournalLost || (meta !== undefined && isDamagedLog(meta));
-  const logs = checked.logs.map((log) => {
-    const { group } = log.known;
-    return planLog(log, isCatalogueCut && group !== metaGroup && !names.catalogue.has(group));
-  });
-  const kept = new Set(logs.filter(({ end }) => end !== undefined).map(({ log }) => log.known.group));
-  const there = new Set(checked.logs.map(({ known }) => known.group));
-  const emptied = [...names.catalogue.keys()].filter(
-    (group) => !kept.has(group) && (isJournalLost || there.has(group)),
-  );
   const takesOver = !isJournalLost && journal !== undefined && namesAnother(journal, id);
   const isNewDisk = isJournalLost || (newDisk && !takesOver);
-  return { checked, mendsId: id.finding !== undefined, isNewDisk, takesOver, logs, emptied };
+  const meta = checked.logs.find(({ known }) => known.group === metaGroup);
+  const isCatalogueCut = isJournalLost || (meta !== undefined && isDamagedLog(meta));
+  const newestOf = new Map(checked.logs.map(({ known: { group } }) => [names.of(group), group]));
+  const all = checked.logs.map((log) => {
+    const { group } = log.known;
+    const name = names.of(group);
+    // Without a name it can't be in a catalogue that is made anew, and of two with one name the older was deleted.
+    const isOrphan = isCatalogueCut && group !== metaGroup && (name === undefined || newestOf.get(name) !== group);
+    return planLog(log, isOrphan);
+  });
+  const kept = new Set(all.filter(({ end }) => end !== undefined).map(({ log }) => log.known.group));
+  const there = new Set(checked.logs.map(({ known }) => known.group));
+  // One that is in no journal that is whole was deleted, or never made.
+  const emptied = [...names.catalogue.keys()].filter((group) => !kept.has(group) && (isNewDisk || there.has(group)));
+  const metaPlan = all.find(({ log }) => log === meta);
+  const isLess = isCatalogueCut && (metaPlan?.end === undefined || metaPlan.lost !== undefined);
+  const hasOthers = isCatalogueCut && [...kept].some((group) => group !== metaGroup && !names.catalogue.has(group));
+  const isMadeAnew = isLess || hasOthers || (isNewDisk && emptied.length > 0);
+  const catalogue = isMadeAnew ? newCatalogue(checked, meta, kept, emptied) : undefined;
+  const logs = catalogue ? all.filter((plan) => plan !== metaPlan) : all;
+  return { checked, mendsId: id.finding !== undefined, isNewDisk, takesOver, logs, catalogue, emptied };
+}
+
+/** Indexes that a new catalogue leaves out, for streams of which nothing tells any more. */
+const indexesLeftOut = 1000;
+
+function newCatalogue(
+  { names, journal, logs }: CheckedFolder,
+  meta: CheckedLog | undefined,
+  kept: ReadonlySet<number>,
+  emptied: readonly number[],
+): NewCatalogue {
+  const ids = [...kept].filter((group) => group !== metaGroup);
+  const highest = Math.max(metaGroup, ...names.catalogue.keys(), ...logs.map(({ known }) => known.group));
+  const index = Math.max(meta?.knownEnd.index ?? 0, highest + 1) + indexesLeftOut;
+  const vote = journal?.groups.get(metaGroup)?.state.vote;
+  return {
+    ...{ old: meta, index, offset: meta?.knownEnd.offset ?? index, emptied },
+    term: Math.max(meta?.end?.term ?? 0, vote?.term ?? 0),
+    sinceMicros: meta?.end?.appendTimeMicros ?? 0,
+    streams: [...ids, ...emptied].sort((a, b) => a - b).flatMap((group) => names.stream(group) ?? []),
+    clusterId: names.clusterId,
+    settings: names.settings,
+  };
 }
 
 /** Whether there is anything to do. */
-export function isNeeded({ mendsId, isNewDisk, takesOver, logs }: RepairPlan): boolean {
-  return mendsId || isNewDisk || takesOver || logs.some(isChanged);
+export function isNeeded({ mendsId, isNewDisk, takesOver, logs, catalogue }: RepairPlan): boolean {
+  return mendsId || isNewDisk || takesOver || catalogue !== undefined || logs.some(isChanged);
 }
 
 /** Whether a log is another after the repair. */
@@ -76,7 +129,7 @@ export function isChanged({ log, isOrphan }: LogPlan): boolean {
 
 /** What a repair does and what is lost by it, line by line. */
 export function planLines(plan: RepairPlan): string[] {
-  const { checked, mendsId, isNewDisk, takesOver, logs, emptied } = plan;
+  const { checked, mendsId, isNewDisk, takesOver, logs, catalogue, emptied } = plan;
   const lines: string[] = [];
   if (mendsId) lines.push("id: the byte that is wrong is put right; nothing is lost");
   if (checked.journal?.isDamaged) {
@@ -87,6 +140,13 @@ export function planLines(plan: RepairPlan): string[] {
   }
   if (isNewDisk) lines.push("disk id: a new one, so that this folder is no more taken for what it was");
   if (takesOver) lines.push("voters: a repair was cut short; each stream is told that this disk is its voter");
+  if (catalogue) {
+    const { streams, index } = catalogue;
+    lines.push(
+      `catalogue (_meta): made anew from what tells of streams, ${streams.length} of them; new streams get ids above ${index}. ` +
+        "What is lost of it is forgotten: deletions, and streams of which nothing else is left",
+    );
+  }
   for (const log of logs.filter(isChanged)) lines.push(logLine(checked, log));
   for (const group of emptied) lines.push(`${streamWords(checked, group)}: begins anew, empty, when the node starts`);
   return lines;
@@ -94,7 +154,7 @@ export function planLines(plan: RepairPlan): string[] {
 
 function logLine(checked: CheckedFolder, { log, end, lost, wholeBehind, isOrphan }: LogPlan): string {
   const parts: string[] = [];
-  if (isOrphan) parts.push("its creation is lost, so all of it is moved aside");
+  if (isOrphan) parts.push("the catalogue does not have it, so all of it is moved aside");
   else if (end === undefined) parts.push("nothing of it is kept");
   else parts.push(`batches ${log.known.base.index} to ${end.index - 1} are kept, up to offset ${end.offset}`);
   if (lost === undefined) parts.push("nothing is lost");

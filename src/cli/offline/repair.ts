@@ -22,13 +22,14 @@ import { CommandError, exitCodes } from "../exit.ts";
 import { standardOutput } from "../output.ts";
 import { Aside } from "./aside.ts";
 import { type CheckedFolder, checkFolder } from "./folder-check.ts";
+import { catalogueCheckpoint } from "./new-catalogue.ts";
 import { exchange, isExchangeOpen, writeDraft } from "./new-journal.ts";
 import { readingFolder } from "./open-folder.ts";
 import { placeLogs } from "./place-logs.ts";
 import { cutExcess, cutLogs } from "./repair-cut.ts";
 import { isChanged, isNeeded, planLines, planRepair, type RepairPlan } from "./repair-plan.ts";
 import { findingLines, isDamaged, jsonOfCheck } from "./report.ts";
-import { metaGroup } from "./stream-names.ts";
+import { metaGroup } from "./streams-seen.ts";
 import { explained } from "./verify.ts";
 import { takeOver, VotersSeen } from "./voters.ts";
 
@@ -153,11 +154,20 @@ async function prepare(
     await aside.takeRest(log);
     await cutExcess(disk, folder, log.log.excess);
   }
+  if (plan.catalogue?.old) await aside.copyLog(plan.catalogue.old);
   if (plan.isNewDisk) {
     const id = newId(checked, options);
-    await writeDraft(disk, folder, systemHash, { id, logs: await placeLogs(disk, plan, voters, systemHash) });
+    const catalogue = checkpointOf(plan, id.diskId);
+    const logs = await placeLogs(disk, plan, { voters, hash: systemHash, catalogue });
+    await writeDraft(disk, folder, systemHash, { id, logs });
   }
   return aside;
+}
+
+/** What a catalogue begins with that is made anew. */
+function checkpointOf({ catalogue }: RepairPlan, diskId: Uint8Array): Uint8Array | undefined {
+  const around = { hash: systemHash, nowMicros: systemClock.nowMicros(), clusterId: systemRandom.bytes(16) };
+  return catalogue && catalogueCheckpoint(catalogue, { diskId, life: 0 }, around);
 }
 
 /** Another disk, and another key; a copy of a folder is another node, too. */
@@ -182,7 +192,11 @@ async function throughTheLog(disk: Disk, folder: string, plan: RepairPlan): Prom
     ...{ path: folder, disk, clock: systemClock, hash: systemHash, random: systemRandom },
   });
   try {
-    if (!plan.isNewDisk) await cutLogs(opened, plan.logs);
+    if (!plan.isNewDisk) {
+      await cutLogs(opened, plan.logs);
+      const checkpoint = checkpointOf(plan, opened.diskId);
+      if (checkpoint) await opened.log(metaGroup)?.install(checkpoint);
+    }
     return await takeOver(opened);
   } finally {
     await opened.close();
@@ -199,17 +213,10 @@ async function confirm(disk: Disk, folder: string): Promise<void> {
 }
 
 /** @throws {DataFolderError} What is left can't be made a folder that starts. */
-function refuseHopeless({ id, path: folder, logs, journal, names }: CheckedFolder): void {
-  if (!id.id) {
-    const what = `${folder}/id is damaged beyond repair: without its key the journal can't be read`;
-    throw new DataFolderError(what, "Restore this file from a copy of the same folder");
-  }
-  const meta = logs.find(({ known }) => known.group === metaGroup);
-  if (journal === undefined || meta?.end !== undefined || logs.length === 0) return;
-  const streams = logs.length - (meta ? 1 : 0);
-  const what = `Of the catalogue _meta of ${folder} nothing is whole: nothing says which stream each of ${streams} logs is`;
-  const known = logs.flatMap(({ known: { group } }) => names.of(group) ?? []);
-  throw new DataFolderError(what, `Restore groups/0 and journal from a copy (${known.length} logs tell their names)`);
+function refuseHopeless({ id, path: folder }: CheckedFolder): void {
+  if (id.id) return;
+  const what = `${folder}/id is damaged beyond repair: without its key the journal can't be read`;
+  throw new DataFolderError(what, "Restore this file from a copy of the same folder");
 }
 
 async function print(lines: readonly string[]): Promise<void> {

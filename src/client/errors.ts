@@ -2,8 +2,10 @@
  * What a caller is told when a request fails: one class, whose `kind` says what is known of it.
  * @module
  */
+import { clone } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ErrorDetail, ErrorDetailSchema } from "../wire/gen/tailrace/v1/error_pb.ts";
+import { type ErrorDetail, ErrorDetailSchema, Fate, Reason } from "../wire/gen/tailrace/v1/error_pb.ts";
+import { toPosition } from "../wire/position.ts";
 
 /**
  * What is known of a request that failed.
@@ -13,6 +15,26 @@ import { type ErrorDetail, ErrorDetailSchema } from "../wire/gen/tailrace/v1/err
  * - `aborted`: the caller's own signal.
  */
 export type FailureKind = "refused" | "unreachable" | "lost" | "aborted";
+
+/** Where a producer is: the batch that would be taken from it next. */
+export interface ProducerPlace {
+  readonly epoch: number;
+  /** Number of the batch in its epoch, from 0. */
+  readonly sequence: number;
+}
+
+/** What an append depended on and did not find, with what is true instead. */
+export type Conflict =
+  /** Another append came first. */
+  | { readonly kind: "offsetTaken"; readonly nextOffset: number }
+  /** Another fence token is in force; empty: none is. */
+  | { readonly kind: "fenced"; readonly fence: Uint8Array }
+  /** The producer is in a higher epoch. */
+  | { readonly kind: "staleEpoch"; readonly expected: ProducerPlace }
+  /** Batches before this one are missing, or a new epoch was not begun at 0. */
+  | { readonly kind: "sequenceGap"; readonly expected: ProducerPlace }
+  /** The stream does not know the producer, and this was not its first batch. */
+  | { readonly kind: "unknownProducer"; readonly expected: ProducerPlace };
 
 /** A request failed. The message is one sentence without a full stop. */
 export class RequestError extends Error {
@@ -32,6 +54,45 @@ export class RequestError extends Error {
   /** What to do, a sentence; empty when nobody said. */
   get todo(): string {
     return this.detail?.todo ?? "";
+  }
+
+  /** What an append was refused for, where it depended on something; absent for all other failures. */
+  get conflict(): Conflict | undefined {
+    return this.detail && conflictOf(this.detail);
+  }
+
+  /** Whether the request surely did nothing: with `false` nobody knows. */
+  get nothingWritten(): boolean {
+    return this.kind === "unreachable" || (this.kind === "refused" && this.detail?.fate !== Fate.UNKNOWN);
+  }
+
+  /** Whether the same request may fare better later: what failed is the way to the node, or the node is not ready. */
+  get isPassing(): boolean {
+    return this.kind === "lost" || this.kind === "unreachable" || this.code === Code.Unavailable;
+  }
+
+  /** Whether to send an append with a producer again: it may fare better, or it has to be learnt what became of it. */
+  get isWorthATry(): boolean {
+    return this.isPassing || (this.kind === "refused" && !this.nothingWritten);
+  }
+}
+
+function conflictOf({ reason, nextOffset, fence, producer }: ErrorDetail): Conflict | undefined {
+  const { epoch = 0, sequence = 0n } = producer ?? {};
+  const expected = { epoch, sequence: toPosition(sequence, "producer.sequence") };
+  switch (reason) {
+    case Reason.OFFSET_TAKEN:
+      return { kind: "offsetTaken", nextOffset: toPosition(nextOffset ?? 0n, "next_offset") };
+    case Reason.FENCED:
+      return { kind: "fenced", fence: fence ?? new Uint8Array(0) };
+    case Reason.STALE_EPOCH:
+      return { kind: "staleEpoch", expected };
+    case Reason.SEQUENCE_GAP:
+      return { kind: "sequenceGap", expected };
+    case Reason.UNKNOWN_PRODUCER:
+      return { kind: "unknownProducer", expected };
+    default:
+      return undefined;
   }
 }
 
@@ -67,4 +128,13 @@ export function toRequestError(error: unknown, signal?: AbortSignal): RequestErr
   const isCutShort = code === Code.InvalidArgument && rawMessage.includes("missing EndStreamResponse");
   const kind = isCutShort || brokenCodes.includes(code) ? "lost" : "refused";
   return new RequestError(kind, code, rawMessage, undefined, error);
+}
+
+/** The failure of an append that was sent before, and may have been written then: what became of it is not known. */
+export function withUnknownFate(failure: RequestError): RequestError {
+  const { kind, code, message, detail } = failure;
+  if (!failure.nothingWritten) return failure;
+  if (kind !== "refused") return new RequestError("lost", code, message, detail, failure);
+  const unknown = detail && Object.assign(clone(ErrorDetailSchema, detail), { fate: Fate.UNKNOWN });
+  return new RequestError(kind, code, message, unknown, failure);
 }

@@ -13,6 +13,7 @@ import { toPosition } from "../wire/position.ts";
 import type { TailraceClient } from "./client.ts";
 import { RequestError, toRequestError } from "./errors.ts";
 import { atOffset, type ReadPart, readParts, recordsOf, type StartPosition } from "./reader.ts";
+import { backoffMs, pause } from "./retry.ts";
 
 export interface FollowOptions {
   readonly stream: string;
@@ -26,8 +27,6 @@ export interface FollowOptions {
 
 /** No frame for so long: the connection is dead. The node promises one at least every 5 s. */
 const silenceMaxMs = 15_000;
-const firstDelayMs = 100;
-const lastDelayMs = 5_000;
 
 /** Where the follower is. */
 interface Place {
@@ -56,7 +55,7 @@ export async function* followParts(client: TailraceClient, options: FollowOption
     } catch (error) {
       const failure = toRequestError(error, signal);
       if (failure.kind === "aborted") return;
-      if (!isPassing(failure) || place.streamId === undefined) throw failure;
+      if (!failure.isPassing || place.streamId === undefined) throw failure;
       const delayMs = Math.max(failure.detail?.retryAfterMs ?? 0, backoffMs(failedTries++));
       options.onDisconnected?.(failure, delayMs);
       await pause(delayMs, signal);
@@ -139,29 +138,4 @@ function endOf(stream: string, end: TailEnd): RequestError {
   }
   const detail = create(ErrorDetailSchema, { reason: Reason.NOT_READY, retryAfterMs: end.retryAfterMs });
   return new RequestError("lost", Code.Unavailable, "the node is stopping", detail);
-}
-
-/** Whether trying again may help. */
-function isPassing(failure: RequestError): boolean {
-  return failure.kind !== "refused" || failure.code === Code.Unavailable;
-}
-
-/** Doubles from try to try; by chance between half and whole, so that not all clients of a node return at once. */
-function backoffMs(failedTries: number): number {
-  const most = Math.min(lastDelayMs, firstDelayMs * 2 ** failedTries);
-  return Math.round(most * (0.5 + Math.random() / 2));
-}
-
-/** Resolves after `delayMs`, or when the signal aborts. */
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, delayMs);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

@@ -39,7 +39,8 @@ export class RoomWatch {
     if (freeBytes - unflushedBytes >= reserveBytes) return undefined;
     const kept = Math.ceil(reserveBytes);
     return new NoRoomError(
-      `${freeBytes} bytes are free on the volume of ${this.#path}, and free_space_reserve keeps ${kept}`,
+      `${freeBytes} bytes are free on the volume of ${this.#path}, of which the journal's ${unflushedBytes} may need as ` +
+        `many to be moved to segments, and free_space_reserve keeps ${kept}`,
       "free_space_reserve",
     );
   }

@@ -24,7 +24,8 @@ import { Life } from "./support/kill-cycles.ts";
 import type { LoadOrders, Said } from "./support/said.ts";
 import { SmallVolume } from "./support/small-volume.ts";
 
-const mounted = SmallVolume.mount(24 << 20);
+/** Enough for all that is appended: only what fills it makes it full. */
+const mounted = SmallVolume.mount(64 << 20);
 const skip = unless(mounted instanceof SmallVolume, `no tmpfs can be mounted: ${mounted}`);
 
 function volume(): SmallVolume {

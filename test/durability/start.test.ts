@@ -14,7 +14,7 @@ const readyMaxMs = 30_000;
 /** Less than two times the ring, which a start must not hold. */
 const peakMaxBytes = 480 << 20;
 
-test(`${streams} streams and a full ring after kill -9`, { timeout: 240_000 }, async () => {
+test(`${streams} streams and a full ring after kill -9`, { timeout: 480_000 }, async () => {
   const data = path.join(temporaryFolder(), "data");
   const { batches, ringBytesUsed } = await fillAndKill(data, streams);
   assert.ok(ringBytesUsed > 200 << 20);

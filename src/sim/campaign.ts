@@ -13,11 +13,11 @@ export interface Campaign extends Omit<RunOptions, "script"> {
   readonly seeds: number;
 }
 
-/** A seed that failed, shrunk. */
+/** A seed that failed. */
 export interface FailedSeed {
   readonly seed: number;
   readonly message: string;
-  /** The command that replays it, in its shortest form. */
+  /** The command that replays it, in the shortest form that is known. */
   readonly command: string;
 }
 
@@ -28,6 +28,9 @@ export interface CampaignReport {
   readonly seconds: number;
 }
 
+/** Shrinking one takes as long as some hundred runs: the first ones tell enough. */
+const shrunkMax = 5;
+
 /** Runs them, and tells of each that fails. */
 export async function runSeeds({ from, seeds, ...options }: Campaign): Promise<CampaignReport> {
   const counts: Tally = new Map();
@@ -37,7 +40,7 @@ export async function runSeeds({ from, seeds, ...options }: Campaign): Promise<C
     const report = await runLog(seed, options);
     for (const [what, count] of report.tally) counts.set(what, (counts.get(what) ?? 0) + count);
     if (!report.failure) continue;
-    const found = await toldShort(report, options);
+    const found = failed.length < shrunkMax ? await toldShort(report, options) : told(report);
     failed.push(found);
     console.log(`seed ${seed}: ${found.message}\n  replay it: ${found.command}`);
   }
@@ -52,7 +55,10 @@ export function countsText(counts: Tally): string {
 
 async function toldShort(report: RunReport, { trace: _, ...options }: Omit<RunOptions, "script">): Promise<FailedSeed> {
   const { seed } = report;
-  const short = await shrink(report, (script) => runLog(seed, { ...options, script }));
-  const command = `npm run -s sim:disk -- --from ${seed} --lives ${scriptText(short.script)} --trace`;
-  return { seed, message: short.failure?.message ?? "", command };
+  return told(await shrink(report, (script) => runLog(seed, { ...options, script })));
+}
+
+function told({ seed, script, failure }: RunReport): FailedSeed {
+  const command = `npm run -s sim:disk -- --from ${seed} --lives ${scriptText(script)} --trace`;
+  return { seed, message: failure?.message ?? "", command };
 }

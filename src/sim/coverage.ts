@@ -68,6 +68,7 @@ export const mustHappen: readonly string[] = [
   "changed: drop",
   "changed: install",
   "group removed",
+  "read by headers",
   "read by index",
   "read by offset",
   "read by time",

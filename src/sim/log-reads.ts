@@ -3,6 +3,7 @@
  * known.
  * @module
  */
+import { sameBytes } from "../base/bytes.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { GroupLog } from "../log/types.ts";
 import type { GroupModel } from "./log-model.ts";
@@ -100,7 +101,9 @@ export class LogReads {
     const model = this.#model;
     if (model.count === 0 || model.change) return;
     try {
-      if (random.chance(0.25)) await this.#byTime(random);
+      const what = random.fraction();
+      if (what < 0.2) await this.#byTime(random);
+      else if (what < 0.4) await this.#byHeaders(random);
       else await this.#byPlace(random);
     } catch (error) {
       this.#checkError(error);
@@ -122,6 +125,24 @@ export class LogReads {
       `group ${model.group}: time ${micros} is found at ${found.index}, not ${expected}`,
     );
     this.#life.world.disk.count("read by time");
+  }
+
+  async #byHeaders(random: SimRandom): Promise<void> {
+    const model = this.#model;
+    const { end, changes } = model;
+    let next = random.between(model.base, end - 1);
+    for await (const { index, digest } of this.#log.headers(next)) {
+      if (changes !== model.changes || index >= end) break;
+      const known = model.batchAt(next);
+      must(
+        index === next && known !== undefined && sameBytes(known.digest, digest),
+        `group ${model.group}: the header at ${next} is another`,
+      );
+      next += 1;
+    }
+    const isWhole = next === end || changes !== model.changes || model.wasRemoved || model.isSpoiled;
+    must(isWhole, `group ${model.group}: headers end at ${next}, not at ${end}`);
+    this.#life.world.disk.count("read by headers");
   }
 
   async #byPlace(random: SimRandom): Promise<void> {

@@ -11,7 +11,7 @@ export const ringRules: readonly Rule[] = [
           "    const frame = this.#finish(new FrameBuilder(new Uint8Array(frameHeader.border)), FrameKind.frame);\n",
       },
     ],
-    execution: "journal-why 2: a vote outlives the file that it was written to",
+    execution: "journal-why 2: a vote, a floor and a note outlive the file that they were written to",
     seeds: 1000,
   },
   {
@@ -148,7 +148,7 @@ export const ringRules: readonly Rule[] = [
         replace: "    this.#files.push(made);\n",
       },
     ],
-    execution: "journal-why 2: a vote outlives the file that it was written to",
+    execution: "journal-why 2: a vote, a floor and a note outlive the file that they were written to",
     seeds: 1000,
   },
   {

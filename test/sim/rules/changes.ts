@@ -116,4 +116,24 @@ export const changeRules: readonly Rule[] = [
     patch: [{ find: "  if (!digestFollows(batch, end.digest, hash)) return false;\n", replace: "" }],
     execution: "journal-why 9: above the mark a batch in a segment counts by its digest, not by its index",
   },
+  {
+    undone: "what is journaled outranks a segment",
+    patch: [
+      {
+        find: "  return journaled === undefined || sameBytes(journaled, batch.digest);\n",
+        replace: "  return true;\n",
+      },
+    ],
+    execution: "journal-why 9: what is journaled outranks what a segment has above the mark",
+  },
+  {
+    undone: "a checkpoint stands at the beginning of a segment and nowhere else",
+    patch: [
+      {
+        find: "    if ((batch.kind === BatchKind.checkpoint) !== (position === 0)) return { position, end };\n",
+        replace: "",
+      },
+    ],
+    execution: "journal-why 22: a checkpoint behind other batches of a segment is none of it",
+  },
 ];

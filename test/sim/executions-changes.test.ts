@@ -17,10 +17,9 @@ import {
   type Machine,
   nothingSurvives,
   readAll,
-  store,
   watch,
 } from "./support/machine.ts";
-import { plantBatch, storedBytes } from "./support/planted.ts";
+import { storedBytes } from "./support/planted.ts";
 import { calls } from "./support/scripted-disk.ts";
 
 /** Only what was synced, and all that was done to names. */
@@ -178,67 +177,4 @@ describe("a group that is deleted", () => {
     machine.powerCut(nothingSurvives);
     assert.deepEqual(await labels((await machine.open()).log), []);
   });
-});
-
-describe("batches that fit nothing", () => {
-  execution(
-    "journal-why 6: a journaled batch of another history is dropped, though its index fits",
-    async (machine) => {
-      const { log } = await machine.open();
-      await appendAll(log, ["a", "b"]);
-      const [, , old] = await readAll(log);
-      await log.cut(1);
-      await append(log, "A");
-      machine.kill();
-      assert.ok(old);
-      await plantBatch(machine, 1, old);
-      const again = await machine.open();
-      assert.equal(again.folder.report.droppedBatches, 1);
-      assert.deepEqual(await labels(again.log), ["A"]);
-      await append(again.log, "B");
-      machine.powerCut(nothingSurvives);
-      assert.deepEqual(await labels((await machine.open()).log), ["A", "B"]);
-    },
-  );
-
-  execution(
-    "journal-why 6: a journaled batch behind one that is missing is dropped, and said to be",
-    async (machine) => {
-      const { log } = await machine.open();
-      await appendAll(log, ["a", "b", "c"]);
-      const [, , , old] = await readAll(log);
-      await log.cut(2);
-      machine.kill();
-      assert.ok(old);
-      await plantBatch(machine, 1, old);
-      const again = await machine.open();
-      assert.equal(again.folder.report.droppedBatches, 1);
-      await append(again.log, "B");
-      machine.powerCut(nothingSurvives);
-      const third = await machine.open();
-      assert.equal(third.folder.report.droppedBatches, 0);
-      assert.deepEqual(await labels(third.log), ["a", "B"]);
-    },
-  );
-
-  execution(
-    "journal-why 9: above the mark a batch in a segment counts by its digest, not by its index",
-    async (machine) => {
-      const { log } = await machine.open();
-      await append(log, "z", large);
-      await append(log, "b", large);
-      const [, , old] = await readAll(log);
-      await log.cut(1);
-      await append(log, "y", large);
-      machine.kill();
-      // A developer's mistake, or a disk's: behind the new batch stands an old one, whole.
-      const process = machine.disk.attach();
-      const file = await process.open(store(), { create: false });
-      assert.ok(file && old);
-      await file.write([storedBytes(old)], await file.size());
-      await file.sync();
-      process.kill();
-      assert.deepEqual(await labels((await machine.open()).log), ["y"]);
-    },
-  );
 });

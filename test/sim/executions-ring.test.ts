@@ -1,7 +1,6 @@
 /** The executions of the journal's ring: what reuse of its files did to an earlier draft, and what starts did. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { BatchKind } from "../../src/base/batch.ts";
 import {
   append,
   dataFolder,
@@ -18,14 +17,16 @@ import { busy, fill, groupLog, oneBorder, watchJournal } from "./support/ring-lo
 import { calls, type Hold } from "./support/scripted-disk.ts";
 
 describe("a journal file is used again", () => {
-  execution("journal-why 2: a vote outlives the file that it was written to", async (machine) => {
+  execution("journal-why 2: a vote, a floor and a note outlive the file that they were written to", async (machine) => {
     const { folder, log } = await machine.open();
     const vote = { term: 7, votedFor: { diskId: folder.diskId, life: 0 } };
-    await log.append({ kind: BatchKind.leaderChange, payload: new Uint8Array(12), recordCount: 0, begins: vote });
+    const promised = { vote, floor: { term: 6, index: 90 }, note: new Uint8Array([1, 2, 3]) };
+    await log.save(promised);
     await append(log, "a", large);
     await busy(machine.logOf(folder, 2), 120).done;
     machine.powerCut(nothingSurvives);
-    assert.deepEqual((await machine.open()).log.vote, vote);
+    const { log: again } = await machine.open();
+    assert.deepEqual({ vote: again.vote, floor: again.floor, note: again.note }, promised);
   });
 
   execution("journal-why 2: a group that was made and never flushed outlives it too", async (machine) => {

@@ -21,13 +21,13 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 7: it is there when its record is",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "logs that the journal does not call for are dropped",
     patch: [{ find: "name !== String(logNumber)) await", replace: 'name === "none") await' }],
     execution: "journal-why 7: without its record the old one goes on, and its files are leftovers",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a log that begins anew has no tail",
@@ -38,7 +38,7 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 7: what the ring has of the old one counts no more",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "`base` before files go",
@@ -50,7 +50,6 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 21: its record is synced before files go",
-    seeds: 400,
   },
   {
     undone: "files below the base are leftovers",
@@ -61,7 +60,7 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 21: its files may go in any order",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "`gone` before files are touched",
@@ -73,7 +72,7 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 7: its record is synced before its files are touched",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "with `gone` a group is forgotten",
@@ -84,7 +83,7 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 7: with its record it is gone, whatever is left of it",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a group is dropped in the turn in which `gone` is synced",
@@ -116,5 +115,25 @@ export const changeRules: readonly Rule[] = [
     undone: "above the mark recovery checks digests",
     patch: [{ find: "  if (!digestFollows(batch, end.digest, hash)) return false;\n", replace: "" }],
     execution: "journal-why 9: above the mark a batch in a segment counts by its digest, not by its index",
+  },
+  {
+    undone: "what is journaled outranks a segment",
+    patch: [
+      {
+        find: "  return journaled === undefined || sameBytes(journaled, batch.digest);\n",
+        replace: "  return true;\n",
+      },
+    ],
+    execution: "journal-why 9: what is journaled outranks what a segment has above the mark",
+  },
+  {
+    undone: "a checkpoint stands at the beginning of a segment and nowhere else",
+    patch: [
+      {
+        find: "    if ((batch.kind === BatchKind.checkpoint) !== (position === 0)) return { position, end };\n",
+        replace: "",
+      },
+    ],
+    execution: "journal-why 22: a checkpoint behind other batches of a segment is none of it",
   },
 ];

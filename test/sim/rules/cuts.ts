@@ -41,7 +41,7 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 3: a cut that recovery acts on is on the disk before its files are cut",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "cuts shorten files, and do not zero them",
@@ -73,7 +73,7 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: what is appended after a redone cut outlives the next recovery",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a cut waits for what is on its way",
@@ -88,12 +88,12 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: a flush that is on its way when a cut comes counts for nothing beyond it",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a checkpoint that waits is for one place only",
     patch: [{ find: "    this.#dropDueCheckpoint();\n", replace: "" }],
     execution: "a checkpoint that waits when a cut comes is not for the place that the log ends at then",
-    seeds: 400,
+    seeds: 1000,
   },
 ];

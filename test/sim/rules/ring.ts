@@ -11,8 +11,8 @@ export const ringRules: readonly Rule[] = [
           "    const frame = this.#finish(new FrameBuilder(new Uint8Array(frameHeader.border)), FrameKind.frame);\n",
       },
     ],
-    execution: "journal-why 2: a vote outlives the file that it was written to",
-    seeds: 400,
+    execution: "journal-why 2: a vote, a floor and a note outlive the file that they were written to",
+    seeds: 1000,
   },
   {
     undone: "a snapshot has what only the journal knows: a group that was made",
@@ -49,7 +49,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why A1: a tail is carried whole, or what is left of it would follow nothing",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a file is not written anew while it is read",
@@ -65,7 +65,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 8: nothing is acknowledged, and no frame written, before the sync returned",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "the CRC of frames starts from a key that nobody knows",
@@ -81,7 +81,7 @@ export const ringRules: readonly Rule[] = [
     undone: "a bad frame with a whole one behind it is damage",
     patch: [{ find: "    if (!beyond) continue;\n", replace: "    if (!beyond || beyond.number > 0) continue;\n" }],
     execution: "journal-why 24: a synced frame that is bad is refused in words",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "the ring has as many files as its newest frame says",
@@ -113,7 +113,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 17: what is written after a clean stop is not lost by a crash",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "at a start nobody else writes to the journal",
@@ -138,7 +138,7 @@ export const ringRules: readonly Rule[] = [
       { find: "isCarried && batch.index === group.state.mark.end.index", replace: "isCarried && batch.index < 0" },
     ],
     execution: "journal-why 2: a group that was made and never flushed outlives it too",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a new journal file's name is synced before it counts",
@@ -148,8 +148,8 @@ export const ringRules: readonly Rule[] = [
         replace: "    this.#files.push(made);\n",
       },
     ],
-    execution: "journal-why 2: a vote outlives the file that it was written to",
-    seeds: 400,
+    execution: "journal-why 2: a vote, a floor and a note outlive the file that they were written to",
+    seeds: 1000,
   },
   {
     undone: "a frame does not span files",

@@ -16,7 +16,6 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 3: a segment's name that recovery relies on is synced",
-    seeds: 400,
   },
   {
     undone: "what is written is synced through the same handle, before that is closed",
@@ -28,7 +27,7 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 4: a write whose writing back failed is told of by the sync",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "what is flushed is acknowledged after the sync",
@@ -39,7 +38,7 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: nothing is acknowledged before what it follows is on the disk",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a small batch waits for the large one before it",
@@ -50,7 +49,7 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: nothing is acknowledged before what it follows is on the disk",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a flush counts only if those before it did",
@@ -66,13 +65,13 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "of two syncs of one file the second begins when the first has returned",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a new segment's name is synced before what is in it is acknowledged",
     patch: [{ find: "    if (isNew) await this.#syncFolders();\n", replace: "" }],
     execution: "a segment is there after a power cut as soon as something in it is acknowledged",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a mark never leads",
@@ -84,7 +83,7 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 18: a mark tells of what is synced in segments, and of no more",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a mark never leads, whichever log it comes along with",
@@ -106,13 +105,12 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 18: what is journaled comes behind the mark that it follows",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "above the mark a bad batch ends the log, unless a whole one stands two flushes beyond it",
     patch: [{ find: "= 2 * batchMaxBytes;", replace: "= 0 * batchMaxBytes;" }],
     execution: "journal-why 9: a round that is torn in the middle is no damage",
-    seeds: 400,
   },
   {
     undone: "two flushes, not one, may be torn",
@@ -158,7 +156,7 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 10: nothing is written to the next segment before the one before is sealed",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a segment is synced when it is sealed",
@@ -174,25 +172,25 @@ export const segmentRules: readonly Rule[] = [
     undone: "a flush ends before a checkpoint",
     patch: [{ find: "tail.checkpointFrom(startIndex + 1) ?? tail.endIndex", replace: "tail.endIndex" }],
     execution: "journal-why 22: a flush ends where a checkpoint stands",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "recovery's frame has the marks of what it kept",
     patch: [{ find: "      if (found.moved) {\n", replace: "      if (frame.records < 0) {\n" }],
     execution: "journal-why 18: what is journaled after a start follows what recovery kept",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "batches of a tail that recovery found in segments leave it",
     patch: [{ find: "  if (moved) tail.dropBefore(recovered.mark.end.index);\n", replace: "" }],
     execution: "journal-why 9: a round that is torn in the middle is no damage",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a record comes behind the mark that waits",
     patch: [{ find: "!context.writeMark(group, frame) || !record.fits(frame)", replace: "!record.fits(frame)" }],
     execution: "journal-why 18: a mark that waits when a cut comes does not lead",
-    seeds: 400,
+    seeds: 1000,
   },
   {
     undone: "a segment is cut to its size when it is sealed",

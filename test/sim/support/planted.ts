@@ -9,7 +9,7 @@ import { readId } from "../../../src/log/folder-id.ts";
 import { FrameKind, frameHeader, RecordKind } from "../../../src/log/format.ts";
 import { FrameReader } from "../../../src/log/frame-reader.ts";
 import { FrameBuilder } from "../../../src/log/frame-writer.ts";
-import { dataFolder, journal, type Life, type Machine } from "./machine.ts";
+import { dataFolder, journal, type Life, type Machine, store } from "./machine.ts";
 
 /** Spoils a bit of a file, on the disk. A second time mends it. */
 export async function flip(machine: Machine, path: string, at: number): Promise<void> {
@@ -44,6 +44,16 @@ export async function plantBatch(machine: Machine, group: number, batch: StoredB
   frame.bytes.set(bytes, frame.add(RecordKind.batch, group, 1, bytes.length));
   const stamp = { kind: FrameKind.frame, files, number: number + 1, incarnation, freed };
   await file.write([frame.finish({ ...stamp, ...id }, systemHash)], end);
+  await file.sync();
+  process.kill();
+}
+
+/** A whole batch behind what the first segment of group 1 has. */
+export async function plantInSegment(machine: Machine, batch: StoredBatch | undefined): Promise<void> {
+  const process = machine.disk.attach();
+  const file = await process.open(store(), { create: false });
+  assert.ok(file && batch);
+  await file.write([storedBytes(batch)], await file.size());
   await file.sync();
   process.kill();
 }

@@ -63,7 +63,7 @@ export class DigestChain {
     if (last && (index !== last.index + 1 || baseOffset !== last.nextOffset)) {
       return `batch ${index} at offset ${baseOffset} comes after batch ${last.index}, which ends at ${last.nextOffset}`;
     }
-    const digest = head.slice(header.digestAt);
+    const digest = copyOf(head, header.digestAt);
     const before = last?.digest ?? digestBefore(index, head, payload);
     if (before) {
       if (!digestOf(head, payload, before).equals(digest))
@@ -78,11 +78,16 @@ export class DigestChain {
 /** What a first batch tells of the one before it: nothing comes before batch 0, and a checkpoint says it. */
 function digestBefore(index: number, head: Uint8Array, payload: Uint8Array): Uint8Array | undefined {
   if (index === 0) return new Uint8Array(32);
-  return head[kindAt] === checkpointKind ? payload.slice(8, 40) : undefined;
+  return head[kindAt] === checkpointKind ? copyOf(payload, 8, 40) : undefined;
 }
 
 function digestOf(head: Uint8Array, payload: Uint8Array, before: Uint8Array): Buffer {
-  const covered = head.slice(header.magicAt);
+  const covered = copyOf(head, header.magicAt);
   covered.set(before, header.digestAt - header.magicAt);
   return createHash("sha256").update(covered).update(payload).digest();
+}
+
+/** A copy: what a transport gives may be a Buffer, whose own `slice` is a view. */
+function copyOf(bytes: Uint8Array, start: number, end?: number): Uint8Array {
+  return Uint8Array.from(bytes.subarray(start, end));
 }

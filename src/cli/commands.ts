@@ -3,8 +3,9 @@
  * @module
  */
 import type { Command } from "commander";
-import type { AppendOptions } from "./append.ts";
-import { type Ended, exitCodeHelp, parseCount, serverOption } from "./options.ts";
+import type { AppendCommandOptions } from "./append.ts";
+import { type Ended, exitCodeHelp, parseCount, parseEpoch, parseFence, parseOffset, serverOption } from "./options.ts";
+import { parseProducerId } from "./producer.ts";
 import type { ReadCommandOptions } from "./read.ts";
 
 /** Adds `append`. */
@@ -18,25 +19,48 @@ export function addAppend(program: Command, ended: Ended): void {
         "",
         "A record is the line without its newline; a \\r stays, and any bytes will do. Lines travel in large batches, " +
           "many at a time; one that trickles in waits 5 ms at most. Each batch is appended whole or not at all, and " +
-          "nothing is sent twice. Ctrl-C stops reading and ends when what was read is durable; a second one ends at once.",
+          "nothing is sent twice, unless --producer makes that safe. Ctrl-C stops reading and ends when what was read is " +
+          "durable; a second one ends at once.",
       ].join("\n"),
     )
     .argument("<stream>", "name of the stream; the node makes it if it is not there, unless it was told not to")
     .argument("[file...]", "what to append, one after the other; - or none: standard input")
     .addOption(serverOption())
+    .option("--producer <id>", "who appends: the same input again stores nothing twice (see below)", parseProducerId)
+    .option(
+      "--epoch <n>",
+      "of the producer: a higher one begins another input, and shuts lower ones out (0)",
+      parseEpoch,
+    )
+    .option("--retries <n>", "with --producer: tries to connect again before it gives up (10)", parseOffset)
+    .option("--expected-offset <n>", "append only if the stream's next record has this offset", parseOffset)
+    .option("--fence <token>", "append only under this fence token (tailrace streams fence)", parseFence)
     .option("-q, --quiet", "no progress bar, no summary")
     .option("--json", "print the summary as JSON: offsets, stream id, index and digest are the receipt")
     .addHelpText(
       "after",
       `
+With --producer a second run of the same command stores nothing twice, wherever the first one ended: killed, without a
+connection, or done. It appends what is missing and counts the rest as there already. A connection that is lost is made
+again, and what was on its way is sent again.
+  - The id is a UUID, or 32 hexadecimal digits, or any text: of that the first 16 bytes of its SHA-256 are taken.
+  - Batches are known by their number, so the input must be the same: the same bytes, of the same files in the same
+    order. One that has grown since it was appended whole is refused; more input takes another id, or a higher --epoch.
+  - Batches are cut by size and never by time: a batch goes when it is full (256 KiB, 10,000 records) or the input ends.
+    So lines from a pipe wait until then. Ctrl-C leaves out the batch that is not full; another run appends it.
+  - With --expected-offset or --fence give the same again too. Each batch must follow the one before it then.
+  - A stream remembers 10,000 producers, each for 7 days of append time after its last batch; not longer.
+
 Examples:
   tailrace append app.log /var/log/app.log
+  tailrace append app.log app.log.1 --producer app.log.1@host7
+  tailrace append accounts day.csv --expected-offset 1200
   tail -F /var/log/app.log | tailrace append app.log
   echo hello | tailrace append greetings
   tailrace append logs/web access.log.1 access.log --json
 ${exitCodeHelp}`,
     )
-    .action(async (stream: string, files: string[], options: AppendOptions) => {
+    .action(async (stream: string, files: string[], options: AppendCommandOptions) => {
       const { append } = await import("./append.ts");
       ended(await append(stream, files, options));
     });

@@ -52,7 +52,8 @@ function jsonOf(record: Record, offset: number, appendTime: string): object {
 // Without `ignoreBOM` a byte order mark at the beginning would be lost.
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function textOrBase64(name: string, bytes: Uint8Array): object {
+/** Bytes as a member of a JSON object: text of this name, or else base64 of the name with `Base64` behind it. */
+export function textOrBase64(name: string, bytes: Uint8Array): object {
   try {
     return { [name]: strictUtf8.decode(bytes) };
   } catch {

@@ -81,6 +81,22 @@ describe("lines to records", () => {
   });
 });
 
+test("the same inputs make the same batches, whatever pieces they come in", () => {
+  const [one, two] = [
+    Buffer.from(Array.from({ length: 9_000 }, (_, line) => `${line} ${"x".repeat((line * 7) % 97)}\n`).join("")),
+    Buffer.from(`${"\n".repeat(12_000)}${"y".repeat(300_000)}\nlast`),
+  ];
+  const pieces = (bytes: Buffer, length: number) =>
+    Array.from({ length: Math.ceil(bytes.length / length) }, (_, n) => bytes.subarray(n * length, (n + 1) * length));
+  const cut = (length: number) => {
+    const batcher = new LineBatcher();
+    const batches = [one, two].flatMap((bytes) => feed(batcher, "x", pieces(bytes, length)));
+    return batches.map(({ payload, records }) => ({ payload: Buffer.from(payload).toString("base64"), records }));
+  };
+  const whole = cut(1 << 20);
+  for (const length of [1, 100, 4096, 65_536, 262_144]) assert.deepEqual(cut(length), whole);
+});
+
 describe("lines that are too long", () => {
   const limit = defaultLimits.recordMaxBytes;
   const longest = limit - 4; // The value's tag and length take 4 bytes.

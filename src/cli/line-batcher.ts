@@ -2,7 +2,9 @@
  * Cuts text into records, a line each, and gathers them in batches.
  * - A record is the line without its `\n`; a `\r` stays, an empty line is a record with an empty value.
  * - A last line without `\n` gets a header that says so, for `read` to give back the very same bytes.
- * Elsewhere: when a batch is sent (`append.ts`).
+ * - Batches are cut by bytes and records alone, the same from the same inputs, whatever pieces they come in: a producer's
+ *   batch is known by its number, so another cut of one that was appended would lose lines or store them twice.
+ * Elsewhere: when a batch is sent (`line-feed.ts`).
  * @module
  */
 import { defaultLimits } from "../base/limits.ts";
@@ -11,9 +13,9 @@ import { varintBytes } from "../base/varint.ts";
 import type { AppendBatch } from "../client/index.ts";
 import { CommandError } from "./exit.ts";
 
-/** A batch is full at this many bytes; a longer record makes it larger. */
+/** A batch is full at this many bytes; a longer record makes it larger. Neither number changes: see above. */
 export const batchFullBytes = 256 << 10;
-const batchFullRecords = defaultLimits.batchMaxRecords;
+const batchFullRecords = 10_000;
 
 /** Header of a record whose line ended with the input, without a newline. */
 export const newlineHeaderName = "tailrace-newline";

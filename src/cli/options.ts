@@ -9,6 +9,8 @@ import { parseBytes, parseDurationMs } from "./units.ts";
 /** Tells a command's exit code; called once, at its end. */
 export type Ended = (exitCode: number) => void;
 
+const fenceMaxBytes = 64;
+
 /** For the foot of each command's help. */
 export const exitCodeHelp = `
 Exit codes:
@@ -44,11 +46,27 @@ export function parseCount(text: string): number {
   return count;
 }
 
-/** An offset: a whole number from 0 on. */
+/** An offset, or another whole number from 0 on. */
 export function parseOffset(text: string): number {
   const offset = /^\d+$/.test(text) ? Number(text) : -1;
   if (offset < 0 || !Number.isSafeInteger(offset)) throw new InvalidArgumentError("Give a whole number from 0 on.");
   return offset;
+}
+
+/** A producer's epoch. */
+export function parseEpoch(text: string): number {
+  const epoch = parseOffset(text);
+  if (epoch >= 2 ** 32) throw new InvalidArgumentError("Give a whole number below 4294967296.");
+  return epoch;
+}
+
+/** A fence token: UTF-8. */
+export function parseFence(text: string): Uint8Array {
+  const token = new TextEncoder().encode(text);
+  if (token.length === 0 || token.length > fenceMaxBytes) {
+    throw new InvalidArgumentError(`Give a text of 1 to ${fenceMaxBytes} bytes.`);
+  }
+  return token;
 }
 
 /** A size in bytes. */

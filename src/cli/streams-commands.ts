@@ -3,11 +3,13 @@
  * @module
  */
 import type { Command } from "commander";
+import { CommandError, exitCodes } from "./exit.ts";
 import {
   type Ended,
   exitCodeHelp,
   orNone,
   parseCount,
+  parseFence,
   parseOffset,
   parseSeconds,
   parseSize,
@@ -19,8 +21,8 @@ import type { CreateOptions, ListOptions, SetOptions, StreamsOptions } from "./s
 export function addStreams(program: Command, ended: Ended): void {
   const streams = program
     .command("streams")
-    .summary("list, create, describe, change, trim and delete streams")
-    .description("Lists, creates, describes, changes, trims and deletes streams.")
+    .summary("list, create, describe, change, fence, trim and delete streams")
+    .description("Lists, creates, describes, changes, fences, trims and deletes streams.")
     .addHelpText(
       "after",
       `
@@ -29,6 +31,7 @@ Examples:
   tailrace streams create orders --segment-max-bytes 256MiB
   tailrace streams describe orders
   tailrace streams set orders --retention-bytes 10GiB
+  tailrace streams fence orders writer-2
   tailrace streams trim orders 1000000
   tailrace streams rm orders
 ${exitCodeHelp}`,
@@ -48,6 +51,7 @@ ${exitCodeHelp}`,
       ended(await describeStream(stream, options));
     });
   addSet(streams, ended);
+  addFence(streams, ended);
   addTrim(streams, ended);
   streams
     .command("rm")
@@ -75,6 +79,46 @@ function addList(streams: Command, ended: Ended): void {
       const { listStreams } = await import("./streams.ts");
       ended(await listStreams(options));
     });
+}
+
+function addFence(streams: Command, ended: Ended): void {
+  streams
+    .command("fence")
+    .summary("let one writer take a stream over")
+    .description(
+      [
+        "Sets the stream's fence token: from then on an append is taken only if it names this token, and refused if it " +
+          "names another or none. Another call takes the stream over with a token of its own.",
+        "",
+        "What was appended before stays. It is answered with the offset from which on the token holds. describe shows " +
+          "the token: it keeps writers apart that mean well, and is no secret.",
+      ].join("\n"),
+    )
+    .argument("<stream>", "name of the stream")
+    .argument("[token]", "text of at most 64 bytes, which appends give by --fence", parseFence)
+    .addOption(serverOption())
+    .option("--clear", "no token from now on: appends that name none are taken again")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  tailrace streams fence orders writer-2
+  tailrace append orders day.log --fence writer-2
+  tailrace streams fence orders --clear
+${exitCodeHelp}`,
+    )
+    .action(async (stream: string, token: Uint8Array | undefined, options: FenceOptions) => {
+      if ((token === undefined) !== (options.clear === true)) {
+        throw new CommandError("give either a token or --clear. Add --help to see what there is.", exitCodes.usage);
+      }
+      const { fenceStream } = await import("./streams.ts");
+      ended(await fenceStream(stream, token ?? new Uint8Array(0), options));
+    });
+}
+
+interface FenceOptions extends StreamsOptions {
+  readonly clear?: boolean;
 }
 
 function addTrim(streams: Command, ended: Ended): void {

@@ -1,13 +1,13 @@
 /**
- * `tailrace streams`: list, create, describe, set, trim, delete.
+ * `tailrace streams`: list, create, describe, set, fence, trim, delete.
  * @module
  */
-import { type TailraceClient, toRequestError } from "../client/index.ts";
+import { fenceStream as fence, type TailraceClient, toRequestError } from "../client/index.ts";
 import { type Stream, StreamState } from "../wire/gen/tailrace/v1/stream_pb.ts";
 import { toPosition } from "../wire/position.ts";
 import { connectTo } from "./connection.ts";
 import { CommandError, exitCodes } from "./exit.ts";
-import { isoOf } from "./json-printer.ts";
+import { isoOf, textOrBase64 } from "./json-printer.ts";
 import { standardOutput } from "./output.ts";
 import { givenSettings, jsonOfSettings, type SettingsOptions, settingLines } from "./stream-settings.ts";
 import { formatBytes, formatCount } from "./units.ts";
@@ -81,6 +81,18 @@ export async function setStream(name: string, options: SetOptions): Promise<numb
   return exitCodes.ok;
 }
 
+/**
+ * `tailrace streams fence`; resolves with the exit code.
+ * @param token Empty: none is to be in force.
+ */
+export async function fenceStream(name: string, token: Uint8Array, options: StreamsOptions): Promise<number> {
+  const { streamId, nextOffset } = await withClient(options.server, (client) => fence(client, name, token));
+  const facts = { name, id: toPosition(streamId, "stream_id"), nextOffset };
+  const line = `${token.length > 0 ? "fenced" : "cleared the fence of"} ${name} (id ${facts.id}): from offset ${nextOffset} on`;
+  await standardOutput().write(`${options.json ? JSON.stringify(facts) : line}\n`);
+  return exitCodes.ok;
+}
+
 /** `tailrace streams trim`; resolves with the exit code. */
 export async function trimStream(name: string, logStart: number, options: StreamsOptions): Promise<number> {
   const { streamId, logStart: first } = await withClient(options.server, (client) =>
@@ -151,6 +163,7 @@ function description(stream: Stream): string {
     ["stored", formatBytes(Number(stream.storedBytes))],
     ["next index", String(stream.nextIndex)],
     ["digest", Buffer.from(stream.digest).toString("hex")],
+    ["fence", fenceWords(stream.fence)],
     ["settings version", String(stream.settingsVersion)],
     ...settingLines(settings),
   ];
@@ -173,9 +186,17 @@ function jsonOf(stream: Stream): object {
     storedBytes: toPosition(stream.storedBytes, "stored_bytes"),
     nextIndex: toPosition(stream.nextIndex, "next_index"),
     digest: Buffer.from(stream.digest).toString("hex"),
+    ...(stream.fence.length > 0 ? textOrBase64("fence", stream.fence) : {}),
     settingsVersion: toPosition(stream.settingsVersion, "settings_version"),
     settings: jsonOfSettings(settings),
   };
+}
+
+/** Text as JSON quotes it, so that no control character reaches the terminal. */
+function fenceWords(token: Uint8Array): string {
+  if (token.length === 0) return "none";
+  const [[name, text] = ["", ""]] = Object.entries(textOrBase64("token", token));
+  return name === "token" ? JSON.stringify(text) : `base64 ${text}`;
 }
 
 function stateOf(state: StreamState): string {

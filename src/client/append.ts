@@ -93,7 +93,10 @@ export async function producerPlace(
     const failure = toRequestError(error);
     const { conflict } = failure;
     if (conflict?.kind === "sequenceGap" || conflict?.kind === "unknownProducer") return conflict.expected;
-    throw failure;
+    if (conflict?.kind !== "staleEpoch") throw failure;
+    const [epoch, known] = [producer.epoch ?? 0, conflict.expected.epoch];
+    const message = `Cannot append to stream "${stream}" in the producer's epoch ${epoch}: it is in epoch ${known}`;
+    throw new RequestError("refused", failure.code, message, failure.detail, failure);
   }
   throw new RequestError("refused", Code.Internal, "the node took a batch out of its turn");
 }

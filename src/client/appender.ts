@@ -9,6 +9,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import { ErrorDetailSchema, Fate } from "../wire/gen/tailrace/v1/error_pb.ts";
 import {
   type AppendResponse,
   type AppendStreamRequest,
@@ -259,5 +260,9 @@ function checkSame({ batch, sequence }: InFlight<AppendBatch>, appended: AppendR
   const has = nextOffset - startOffset;
   if (has === fromPosition(batch.records)) return;
   const message = `the stream has another batch ${sequence} of this producer: of ${has} records, not ${batch.records}`;
-  throw new RequestError("refused", Code.FailedPrecondition, message);
+  const todo =
+    "Use the producer for one series of batches only; see what is there, and begin a higher epoch for another";
+  // Those behind it are on their way.
+  const detail = create(ErrorDetailSchema, { todo, fate: Fate.UNKNOWN });
+  throw new RequestError("refused", Code.FailedPrecondition, message, detail);
 }

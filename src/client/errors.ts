@@ -73,7 +73,7 @@ export class RequestError extends Error {
 
   /** Whether to send an append with a producer again: it may fare better, or it has to be learnt what became of it. */
   get isWorthATry(): boolean {
-    return this.isPassing || (this.kind === "refused" && !this.nothingWritten);
+    return this.isPassing || (!this.nothingWritten && this.code !== Code.FailedPrecondition && this.kind !== "aborted");
   }
 }
 

@@ -85,6 +85,7 @@ test("describe says how a stream stands", { timeout }, async () => {
       "stored",
       "next index",
       "digest",
+      "fence",
       "settings version",
       "segment max bytes",
       "segment max age",

@@ -16,6 +16,7 @@ const helps = [
   },
   { command: ["serve"], says: ["--data <folder>", "TAILRACE_DATA", "--batch-max-bytes", "TAILRACE_BATCH_MAX_BYTES"] },
   { command: ["append"], says: ["tail -F", "--quiet", "--json", "TAILRACE_SERVER", "http://127.0.0.1:8400"] },
+  { command: ["append"], says: ["--producer", "--epoch", "--retries", "SHA-256", "--expected-offset", "--fence"] },
   { command: ["read"], says: ["--from", "earliest", "latest", "-10", "10m", "--follow", "--count", "valueBase64"] },
   { command: ["inspect"], says: ["--stream <name>", "--batch <index>", "--frames", "--json"] },
   { command: ["verify"], says: ["--receipt <file>", "--server <url>", "--quiet", "--json", "base64"] },
@@ -24,6 +25,7 @@ const helps = [
   { command: ["streams", "ls"], says: ["--prefix", "--json"] },
   { command: ["streams", "create"], says: ["--segment-max-bytes", "--segment-max-age"] },
   { command: ["streams", "describe"], says: ["--json"] },
+  { command: ["streams", "fence"], says: ["--clear", "64 bytes"] },
   { command: ["streams", "rm"], says: ["<stream...>"] },
 ];
 
@@ -80,6 +82,25 @@ const mistakes = [
   {
     args: ["streams", "create", "s", "--segment-max-bytes", "much"],
     says: "option '--segment-max-bytes <size>' argument 'much' is invalid. Give a size such as 64MiB or 1000000. Add --help to see what there is.",
+  },
+  {
+    args: ["append", "s", "--producer", ""],
+    says: "option '--producer <id>' argument '' is invalid. Give a UUID, 32 hexadecimal digits, or any text. Add --help to see what there is.",
+  },
+  {
+    args: ["append", "s", "--producer", "p", "--epoch", "4294967296"],
+    says: "option '--epoch <n>' argument '4294967296' is invalid. Give a whole number below 4294967296. Add --help to see what there is.",
+  },
+  { args: ["append", "s", "--epoch", "1"], says: "--epoch goes with --producer. Add one, or leave it out." },
+  { args: ["append", "s", "--retries", "1"], says: "--retries goes with --producer. Add one, or leave it out." },
+  {
+    args: ["append", "s", "--fence", "x".repeat(65)],
+    says: `option '--fence <token>' argument '${"x".repeat(65)}' is invalid. Give a text of 1 to 64 bytes. Add --help to see what there is.`,
+  },
+  { args: ["streams", "fence", "s"], says: "give either a token or --clear. Add --help to see what there is." },
+  {
+    args: ["streams", "fence", "s", "w", "--clear"],
+    says: "give either a token or --clear. Add --help to see what there is.",
   },
   {
     args: ["serve", "--listen", "8400"],
@@ -139,6 +160,8 @@ describe("a node that is not there", () => {
     ["read", "s"],
     ["read", "s", "--follow"],
     ["append", "s"],
+    ["append", "s", "--producer", "p"],
+    ["streams", "fence", "s", "w"],
     ["streams", "ls"],
     ["streams", "create", "s"],
     ["streams", "describe", "s"],

@@ -62,6 +62,8 @@ function signal(): { promise: Promise<void>; resolve: () => void } {
 }
 
 const flushesAtOnce = 2;
+/** How soon it is tried again to cut off what was refused, where too many files are open for it. */
+const cutBackAgainMs = 100;
 
 /** The flushes of one log. */
 export class Flusher {
@@ -307,8 +309,7 @@ export class Flusher {
 
   /** After the last flush of those that had no room: what they left is cut off, and who waits is told. */
   #endRefusal(refusal: NoRoomError): void {
-    this.#cuttingBack ??= this.#writer
-      .cutBack()
+    this.#cuttingBack ??= this.#cutBack()
       .then(() => {
         this.#refusal = undefined;
         this.#cuttingBack = undefined;
@@ -321,6 +322,20 @@ export class Flusher {
         this.#cuttingBack = undefined;
         this.#failed(error);
       });
+  }
+
+  async #cutBack(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#writer.cutBack();
+        return;
+      } catch (error) {
+        if (!(error instanceof NoRoomError)) throw error;
+      }
+      await new Promise<void>((resolve) => this.#context.clock.after(cutBackAgainMs, resolve));
+      const failure = this.#context.failure();
+      if (failure) throw failure;
+    }
   }
 }
 

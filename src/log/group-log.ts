@@ -220,6 +220,7 @@ export class JournaledLog implements GroupLog {
   /** The journal has it no more. */
   removed(): void {
     this.state.tail = new Tail(this.state.durable.index);
+    this.segments.leave();
     this.#removalOver();
   }
 

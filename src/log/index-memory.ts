@@ -24,4 +24,10 @@ export class IndexMemory {
       oldest.forgetIndex();
     }
   }
+
+  /** The segment is gone, and its index with it. */
+  drop(segment: Segment): void {
+    this.#bytes -= this.#segments.get(segment) ?? 0;
+    this.#segments.delete(segment);
+  }
 }

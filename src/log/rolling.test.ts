@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
 import { BatchKind } from "../base/batch.ts";
+import { type Clock, systemClock } from "../host/clock.ts";
+import { nodeDisk } from "../host/node-disk.ts";
 import type { GroupLog, SegmentLimits } from "./types.ts";
 
 const { checkpoint, records, trim } = BatchKind;
@@ -15,8 +17,10 @@ async function kindsOf(log: GroupLog, from = 0): Promise<number[]> {
   return kinds;
 }
 
-async function newLog(): Promise<{ log: GroupLog; append(): Promise<unknown>; close(): Promise<void> }> {
-  const folder = await openFolder(temporaryFolder());
+async function newLog(
+  clock: Clock = systemClock,
+): Promise<{ log: GroupLog; append(): Promise<unknown>; close(): Promise<void> }> {
+  const folder = await openFolder(temporaryFolder(), nodeDisk(), clock);
   const { log } = folder.create({
     ...{ group: 1, checkpointState: state(), startOffset: 0, appendTimeMicros: 1, note: new Uint8Array(0) },
   });
@@ -36,6 +40,27 @@ describe("limits of segments", () => {
     log.rollBy(wide, state);
     for (let at = 0; at < 3; at++) await append();
     assert.deepEqual((await kindsOf(log)).slice(-3), [records, records, records]);
+    await close();
+  });
+
+  test("of age hold for the segment that grows, though files before it were dropped", async () => {
+    let nowMicros = 10;
+    const { log, append, close } = await newLog({ ...systemClock, nowMicros: () => nowMicros });
+    log.rollBy({ ...wide, maxAgeMicros: 1000 }, state);
+    await append();
+    nowMicros += 1000;
+    await append();
+    assert.deepEqual(await kindsOf(log), [checkpoint, records, checkpoint, records]);
+    log.setCommit(log.durableEnd.index);
+    await log.dropBefore(2);
+    nowMicros += 1000;
+    await append();
+    assert.deepEqual(await kindsOf(log), [checkpoint, records, checkpoint, records]);
+    // What is cut off takes its age with it.
+    await log.cut(4);
+    nowMicros += 500;
+    await append();
+    assert.deepEqual(await kindsOf(log), [checkpoint, records, records]);
     await close();
   });
 });

@@ -81,10 +81,13 @@ export class Rolling {
     this.#sinceMicros ??= checkpoint.appendTimeMicros;
   }
 
-  /** The log was cut, or begun anew: the newest checkpoint is another. */
+  /** The log may have been cut, or begun anew: then the newest checkpoint is another, whose time is not known. */
   changed(): void {
-    this.#durableSinceMicros = undefined;
+    const before = this.#firstIndex;
     this.takenBack();
+    if (this.#firstIndex === before) return;
+    this.#durableSinceMicros = undefined;
+    this.#sinceMicros = undefined;
   }
 
   /** All stamps that are not durable were taken back. */

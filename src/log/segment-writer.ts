@@ -16,6 +16,8 @@ export class SegmentWriter {
   readonly #context: LogContext;
   /** New segments' files that were begun and refused. */
   readonly #abandoned = new Set<string>();
+  /** Writes to the segment that grows that are not synced. */
+  #unsynced = 0;
   #foldersMade: boolean;
 
   constructor(log: LogState, segments: Segments, context: LogContext) {
@@ -47,19 +49,23 @@ export class SegmentWriter {
    */
   async write(path: string, taken: Taken, isNew: boolean, syncTurn: () => Promise<boolean>): Promise<boolean> {
     const { handles, counters } = this.#context;
+    let isOpened = false;
     try {
       const synced = await handles.use(path, isNew, async (file) => {
+        isOpened = true;
+        if (!isNew) this.#unsynced += 1;
         await there(file, path).write(taken.parts, taken.position);
         if (!(await syncTurn())) return false;
         counters.syncs.flush += 1;
         await file?.sync();
+        if (!isNew) this.#unsynced -= 1;
         return true;
       });
       if (!synced) return false;
     } catch (error) {
       if (error instanceof NoRoomError && isNew) {
         this.#segments.abandonLast();
-        this.#abandoned.add(path);
+        if (isOpened) this.#abandoned.add(path);
       }
       throw error;
     }
@@ -76,17 +82,21 @@ export class SegmentWriter {
     this.#foldersMade = true;
   }
 
-  /** Cuts off what was refused. Synced, or it could be back after a power cut. */
+  /**
+   * Cuts off what was refused, if any of it was written: where no file could be opened none can be now. Synced, or it could
+   * be back after a power cut. @throws {NoRoomError} It is to be tried again, before anything else is written.
+   */
   async cutBack(): Promise<void> {
     const { handles, counters, disk, folderSyncs } = this.#context;
     const active = this.#segments.active;
-    if (active) {
+    if (active && this.#unsynced > 0) {
       await handles.use(active.path, false, async (file) => {
         if (!file) return;
         await file.truncate(active.sizeBytes);
         counters.syncs.other += 1;
         await file.sync();
       });
+      this.#unsynced = 0;
     }
     if (this.#abandoned.size === 0) return;
     for (const path of this.#abandoned) {

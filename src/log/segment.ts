@@ -22,7 +22,7 @@ export interface SegmentContext {
   readonly handles: FileHandles;
   readonly hash: Hash;
   /** Told of each index that is in memory, so that all together keep a budget. */
-  readonly indexes: { touch(segment: Segment, memoryBytes: number): void };
+  readonly indexes: { touch(segment: Segment, memoryBytes: number): void; drop(segment: Segment): void };
 }
 
 /** Where a segment's batches end, and the index after the last one. */
@@ -49,6 +49,8 @@ export class Segment {
   #indexChanged = false;
   /** So many bytes are known to its index: fewer than there are where one is damaged. */
   #indexedBytes = 0;
+  /** It is none of its log's any more; who reads it still may end with an error. */
+  #isGone = false;
   /** Told from sealed ones, whose indexes may leave memory. */
   active = true;
 
@@ -210,7 +212,7 @@ export class Segment {
         if (this.#loading === loading) this.#loading = undefined;
       }
     }
-    this.#context.indexes.touch(this, this.#index.memoryBytes);
+    if (!this.#isGone) this.#context.indexes.touch(this, this.#index.memoryBytes);
     return this.#index;
   }
 
@@ -244,6 +246,13 @@ export class Segment {
       await handles.close(path);
       await disk.remove(path);
     }
+  }
+
+  /** The log has it no more: nothing of it stays in memory. */
+  leave(): void {
+    this.#isGone = true;
+    this.forgetIndex();
+    this.#context.indexes.drop(this);
   }
 
   /** Lets the index go from memory. */

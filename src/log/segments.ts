@@ -45,9 +45,15 @@ export class Segments {
   /** Other files in another folder take their place. */
   restart(folder: string, found: readonly { firstIndex: number; sizeBytes: number }[]): void {
     const group = this.#group;
+    this.leave();
     this.#folder = folder;
     this.#segments = found.map((segment) => new Segment(folder, { group, ...segment }, this.#context));
     for (const segment of this.#segments.slice(0, -1)) segment.active = false;
+  }
+
+  /** The log has none of them any more. */
+  leave(): void {
+    for (const segment of this.#segments) segment.leave();
   }
 
   /** Folder of the files. */
@@ -82,7 +88,7 @@ export class Segments {
 
   /** The segment that was begun last could not be written: the one before it grows again. */
   abandonLast(): void {
-    this.#segments.pop();
+    this.#segments.pop()?.leave();
     const last = this.active;
     if (last) last.active = true;
   }
@@ -101,6 +107,7 @@ export class Segments {
 
   /** The log ends at a place now. The files are cut by others; their handles are closed for it. */
   async cutTo(place: { segment: number; position: number }): Promise<void> {
+    for (const segment of this.#segments) if (segment.firstIndex > place.segment) segment.leave();
     this.#segments = this.#segments.filter(({ firstIndex }) => firstIndex <= place.segment);
     this.active?.cutTo(place.position);
     await this.#context.handles.closeBelow(this.#folder);
@@ -110,6 +117,7 @@ export class Segments {
   async dropBefore(index: number): Promise<void> {
     const dropped = this.#segments.filter(({ firstIndex }) => firstIndex < index);
     this.#segments = this.#segments.filter(({ firstIndex }) => firstIndex >= index);
+    for (const segment of dropped) segment.leave();
     for (const segment of dropped) await segment.remove();
   }
 

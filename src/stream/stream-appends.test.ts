@@ -58,6 +58,22 @@ describe("a producer's appends", () => {
     assert.equal((await send(stream, 1)).startOffset, 1);
   });
 
+  test("that were refused are not known, though a change of the stream has their place now", async () => {
+    const { folder, stream } = await newStream();
+    await send(stream, 0);
+    const changes = [() => stream.fence(token), () => stream.trim(1), () => stream.update({ retentionAgeS: 3600 })];
+    for (const [at, change] of changes.entries()) {
+      folder.refuse = 1;
+      await assertRefused(send(stream, at + 1, { fence: at === 0 ? new Uint8Array(0) : token }), {
+        reason: "disk_full",
+      });
+      await change();
+      const answer = await send(stream, at + 1, { fence: token });
+      assert.equal(answer.duplicate, undefined);
+      assert.equal(stream.highWatermark, at + 2);
+    }
+  });
+
   test("with a gap, of an old epoch, or of nobody known are refused with what would be taken", async () => {
     const { stream } = await newStream();
     await send(stream, 0);

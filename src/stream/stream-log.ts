@@ -53,7 +53,11 @@ export class StreamLog implements LogOwner, CountedLog {
 
   constructor(stored: StoredStream, part: StreamPart, home: StreamHome) {
     this.stored = stored;
-    this.state = new StreamState(part, home.limits, this.lastPlaced);
+    this.state = new StreamState(part, home.limits, (index, appending) => {
+      // It may have the place of batches that were refused: their producers are to send them again.
+      this.producers.takeBack(index);
+      this.lastPlaced.placed(appending);
+    });
     this.home = home;
   }
 

@@ -115,6 +115,27 @@ describe("room", () => {
 });
 
 describe("what a start, an append and a stream cost", () => {
+  execution(
+    "indexes of logs that are gone take none of the memory that those of others have",
+    async (machine) => {
+      machine.segmentMaxBytes = 3000;
+      const { folder, disk, log } = await machine.open();
+      await appendAll(log, ["a", "b", "c"], large);
+      for (let group = 2; group < 12; group++) {
+        const gone = machine.logOf(folder, group);
+        await append(gone, "x", large);
+        await labels(gone);
+        await folder.remove(group);
+      }
+      const ofIndexes = (call: DiskCall) => call.name === "read" && call.path.endsWith(".index");
+      await labels(log);
+      const before = disk.calls.filter(ofIndexes).length;
+      for (let time = 0; time < 3; time++) await labels(log);
+      assert.equal(disk.calls.filter(ofIndexes).length, before);
+    },
+    { settings: { indexMemoryBytes: 1000 } },
+  );
+
   execution("journal-why 13: a start reads of each log what is beyond its mark, and the ring", async (machine) => {
     const { folder } = await machine.open();
     const groups = Array.from({ length: 20 }, (_, i) => i + 1);

@@ -61,6 +61,48 @@ describe("what was refused", () => {
   }
 });
 
+describe("too many open files", () => {
+  for (const segmentMaxBytes of [3000, 1 << 30]) {
+    const where = segmentMaxBytes === 3000 ? "a segment that begins" : "the segment that grows";
+    execution(
+      `where ${where} can't be opened refuse what goes there, and nothing else, until there are fewer`,
+      async (machine) => {
+        machine.segmentMaxBytes = segmentMaxBytes;
+        const first = await machine.open();
+        await append(first.log, "a", large);
+        await first.folder.close();
+        const { folder, disk, log } = await machine.open();
+        const allow = disk.refuse(calls("open", `${dataFolder}/groups/`));
+        await assert.rejects(append(log, "b", large), NoRoomError);
+        const small = watch(append(machine.logOf(folder, 2), "s"));
+        await machine.until("another log goes on", () => small.outcome === "done");
+        allow();
+        await append(log, "c", large);
+        assert.deepEqual(await labels(log), ["a", "c"]);
+        await folder.close();
+      },
+    );
+  }
+
+  execution("let what had no room wait until it is cut off again", async (machine) => {
+    machine.segmentMaxBytes = 3000;
+    const { folder, disk, log } = await machine.open();
+    await append(log, "a", large);
+    const makeRoom = disk.refuse(calls("write", store(2)), "behind");
+    const allow = disk.refuse(calls("sync folder", `${dataFolder}/groups/`));
+    const refused = watch(append(log, "b", large));
+    await machine.pass(300);
+    assert.equal(refused.outcome, "waits");
+    makeRoom();
+    allow();
+    await machine.until("it is cut off", () => refused.outcome instanceof NoRoomError);
+    await append(log, "c", large);
+    machine.powerCut(allSurvives);
+    assert.deepEqual(await labels((await machine.open()).log), ["a", "c"]);
+    assert.equal(folder.metrics.gatheredBytes, 0);
+  });
+});
+
 describe("a cut to the end of a segment", () => {
   execution("removes the next one for good", async (machine) => {
     machine.segmentMaxBytes = 3000;

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after } from "node:test";
-import { systemClock } from "../../src/host/clock.ts";
+import { type Clock, systemClock } from "../../src/host/clock.ts";
 import type { Disk } from "../../src/host/disk.ts";
 import { systemHash } from "../../src/host/hash.ts";
 import { nodeDisk } from "../../src/host/node-disk.ts";
@@ -21,12 +21,12 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Opens a data folder, on the real disk unless another is given. */
-export function openFolder(data: string, disk: Disk = nodeDisk()): Promise<DataFolder> {
+/** Opens a data folder, on the real disk and by the real time unless others are given. */
+export function openFolder(data: string, disk: Disk = nodeDisk(), clock: Clock = systemClock): Promise<DataFolder> {
   return openDataFolder({
     path: data,
     disk,
-    clock: systemClock,
+    clock,
     hash: systemHash,
     random: systemRandom,
     settings: smallLog,

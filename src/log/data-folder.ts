@@ -94,6 +94,7 @@ class OpenFolder implements RepairableFolder, JournalHost {
   readonly #context: LogContext;
   readonly #logs = new Map<number, JournaledLog>();
   readonly #rooms: RoomWatch;
+  #tailsSeen = { bytes: 0, appendedBytes: 0 };
   readonly #freeing: Freeing;
   readonly marks = new Marks((group) => this.#logs.get(group)?.state);
   #snapshotBytes = 0;
@@ -127,6 +128,10 @@ class OpenFolder implements RepairableFolder, JournalHost {
       logs: () => this.#logs.values(),
     });
     this.#rooms = new RoomWatch(disk, clock, path, settings.freeSpaceReserve, failed);
+    // Adding up thousands of tails is not for each append.
+    this.#rooms.onLook = () => {
+      this.#tailsSeen = { bytes: this.#tailBytes(), appendedBytes: counters.appendedBytes };
+    };
     this.#context = {
       ...{ disk, clock, hash, settings, counters, failed },
       handles: new FileHandles(disk, settings.segmentHandles),
@@ -179,11 +184,9 @@ class OpenFolder implements RepairableFolder, JournalHost {
 
   get metrics(): LogMetrics {
     const { counters, settings } = this.#context;
-    let tailBytes = 0;
-    for (const log of this.#logs.values()) tailBytes += log.state.tail.bytes;
     return {
       ...counters,
-      tailBytes,
+      tailBytes: this.#tailBytes(),
       frames: this.#journal.frames,
       frameBytes: this.#journal.frameBytes,
       ringBytesUsed: this.#journal.usedBytes,
@@ -343,8 +346,16 @@ class OpenFolder implements RepairableFolder, JournalHost {
     await Promise.race([settled, this.#journal.idle().then(() => settled)]);
   }
 
+  /** Bytes that segments are still to have: of tails at the last look, and at most what was appended since. */
   #unflushedBytes(): number {
-    return this.#context.counters.gatheredBytes + this.#journal.usedBytes;
+    const { gatheredBytes, appendedBytes } = this.#context.counters;
+    return gatheredBytes + this.#tailsSeen.bytes + appendedBytes - this.#tailsSeen.appendedBytes;
+  }
+
+  #tailBytes(): number {
+    let bytes = 0;
+    for (const log of this.#logs.values()) bytes += log.state.tail.bytes;
+    return bytes;
   }
 
   #failedForGood(error: Error): void {

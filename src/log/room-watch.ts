@@ -28,6 +28,9 @@ export class RoomWatch {
     this.#failed = failed;
   }
 
+  /** Called at each look. */
+  onLook: () => void = () => {};
+
   /** The refusal of an append now, while `unflushedBytes` still have to be moved to segments. */
   refusal(unflushedBytes: number): NoRoomError | undefined {
     if (this.#clock.monotonicMs() - this.#lookedMs >= lookEveryMs && !this.#looking) {
@@ -39,8 +42,8 @@ export class RoomWatch {
     if (freeBytes - unflushedBytes >= reserveBytes) return undefined;
     const kept = Math.ceil(reserveBytes);
     return new NoRoomError(
-      `${freeBytes} bytes are free on the volume of ${this.#path}, of which the journal's ${unflushedBytes} may need as ` +
-        `many to be moved to segments, and free_space_reserve keeps ${kept}`,
+      `${freeBytes} bytes are free on the volume of ${this.#path}, of which ${unflushedBytes} are for what only the ` +
+        `journal has yet, and free_space_reserve keeps ${kept}`,
       "free_space_reserve",
     );
   }
@@ -50,6 +53,7 @@ export class RoomWatch {
     this.#looking = true;
     try {
       this.#space = await this.#disk.space(this.#path);
+      this.onLook();
       this.#lookedMs = this.#clock.monotonicMs();
     } finally {
       this.#looking = false;

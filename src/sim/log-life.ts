@@ -68,21 +68,21 @@ export class LogLife {
     if (this.#process.isAlive) this.#reject(error);
   }
 
-  #die(withPower: boolean): void {
+  #die(withPower: boolean, end: LifeEnd = "dead"): void {
     if (!this.#process.isAlive) return;
     const { disk, trace } = this.#world;
     trace?.(withPower ? "--- power cut" : "--- kill");
     disk.count(this.#folder ? "death at work" : "death in recovery");
     if (withPower) disk.powerCut();
     else this.#process.kill();
-    this.#end("dead");
+    this.#end(end);
   }
 
   async #live(): Promise<LifeEnd> {
     const { disk, trace, coverage } = this.#world;
     const folder = await this.#open();
     if (typeof folder === "string") {
-      this.#die(this.#random.chance(0.5));
+      this.#die(this.#random.chance(0.5), folder);
       return folder;
     }
     const { report } = folder;
@@ -104,7 +104,7 @@ export class LogLife {
       await folder.close();
     } catch (error) {
       if (!(error instanceof DiskError) || !this.#mayFail) throw error;
-      this.#die(this.#random.chance(0.5));
+      this.#die(this.#random.chance(0.5), "failed");
       return "failed";
     }
     const { openFiles } = this.#process;

@@ -98,7 +98,11 @@ async function live(world: LogWorld, life: LifeScript): Promise<LifeEnd> {
   }
   if (life.powerCutAfter) disk.powerCut();
   const random = SimRandom.of(seed, life.number, 5);
-  if (plan.trouble === "damage" && world.isMade && random.chance(0.6)) world.planted = await plantDamage(world, random);
+  // Behind the last life nobody would notice.
+  const isBetween = life.number < plan.lives;
+  if (plan.trouble === "damage" && isBetween && world.isMade && random.chance(0.6)) {
+    world.planted = await plantDamage(world, random);
+  }
   return end;
 }
 

@@ -20,8 +20,9 @@ export const segmentRules: readonly Rule[] = [
   {
     undone: "what is written is synced through the same handle, before that is closed",
     patch: [
+      { find: "        await there(file, path).write(taken.parts, taken.position);\n", replace: "" },
       {
-        find: "      const synced = await handles.use(path, isNew, async (file) => {\n        await there(file, path).write(taken.parts, taken.position);\n",
+        find: "      const synced = await handles.use(path, isNew, async (file) => {\n",
         replace:
           "      await handles.use(path, isNew, async (file) => await there(file, path).write(taken.parts, taken.position));\n      await handles.close(path);\n      const synced = await handles.use(path, false, async (file) => {\n",
       },

@@ -1,7 +1,7 @@
 /** Each kind of damage, done to a folder, with what is to be told of it. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { batchesIn, flip, forge, framesIn, headerBytes, segmentsOf, stampGroup } from "./folders.ts";
+import { batchesIn, flip, forge, framesIn, headerBytes, rewrite, segmentsOf, stampGroup } from "./folders.ts";
 
 /** As verify tells what is lost. */
 export interface Lost {
@@ -192,6 +192,19 @@ export const damages: readonly Damage[] = [
       return { file: second, from: position, stream: "large", lost: batch(index, 5) };
     },
     says: /digest that does not follow/,
+  },
+  {
+    name: "a newest batch that was written anew, with right checksums and digest",
+    spoil: (data, large) => {
+      const last = segmentsOf(data, large).at(-1) ?? "";
+      const [before, newest] = batchesIn(data, last).slice(-2);
+      const bytes = fs.readFileSync(path.join(data, last));
+      const digest = bytes.subarray((before?.position ?? 0) + 96, (before?.position ?? 0) + headerBytes);
+      rewrite(bytes.subarray(newest?.position), digest);
+      fs.writeFileSync(path.join(data, last), bytes);
+      return { file: last, from: bytes.length, stream: "large" };
+    },
+    says: /the journal's mark tells of other batches below \d+/,
   },
   {
     name: "bytes behind a sealed segment",

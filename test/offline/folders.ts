@@ -135,3 +135,12 @@ export function forge(batch: Buffer): void {
   batch.writeUInt32LE(crc32(batch.subarray(headerBytes)), 92);
   sumOf(batch.subarray(0, headerBytes));
 }
+
+/** Changes a batch's payload, its checksums and its digest, as if it had been appended so behind the one with this digest. */
+export function rewrite(batch: Buffer, digestBefore: Uint8Array): void {
+  batch[batch.length - 1] = (batch.at(-1) ?? 0) ^ 1;
+  batch.writeUInt32LE(crc32(batch.subarray(headerBytes)), 92);
+  batch.set(digestBefore, 96);
+  batch.set(createHash("sha256").update(batch.subarray(4)).digest(), 96);
+  sumOf(batch.subarray(0, headerBytes));
+}

@@ -121,19 +121,35 @@ describe("verify calls no damage", () => {
     );
   });
 
-  test("a bad index file: it is a cache", { timeout }, async () => {
-    const folder = await cleanly();
-    const data = copied(folder.data);
-    const [first = ""] = segmentsOf(data, folder.large);
-    const index = first.replace(/log$/, "index");
-    flip(data, index, 50);
-    const { whole, findings } = await verify(data);
-    assert.equal(whole, true);
-    assert.deepEqual(
-      findings.map(({ kind, file }) => [kind, file]),
-      [["note", index]],
-    );
-  });
+  const spoilt: { name: string; spoil: (bytes: Buffer) => void; says: RegExp }[] = [
+    { name: "that is not whole", spoil: (bytes) => bytes.writeUInt8(99, 50), says: /not whole/ },
+    {
+      name: "that tells of another batch",
+      spoil: (bytes) => {
+        bytes.writeUInt8(77, 40 + 32);
+        sumOf(bytes);
+      },
+      says: /tells of other batches/,
+    },
+  ];
+  for (const { name, spoil, says } of spoilt) {
+    test(`an index file ${name}: it is a cache`, { timeout }, async () => {
+      const folder = await cleanly();
+      const data = copied(folder.data);
+      const [first = ""] = segmentsOf(data, folder.large);
+      const index = first.replace(/log$/, "index");
+      const bytes = fs.readFileSync(path.join(data, index));
+      spoil(bytes);
+      fs.writeFileSync(path.join(data, index), bytes);
+      const { whole, findings } = await verify(data);
+      assert.equal(whole, true);
+      assert.deepEqual(
+        findings.map(({ kind, file }) => [kind, file]),
+        [["note", index]],
+      );
+      assert.match(findings[0]?.what ?? "", says);
+    });
+  }
 });
 
 describe("verify refuses in words", () => {

@@ -53,7 +53,11 @@ export class StreamLog implements LogOwner, CountedLog {
 
   constructor(stored: StoredStream, part: StreamPart, home: StreamHome) {
     this.stored = stored;
-    this.state = new StreamState(part, home.limits, this.lastPlaced);
+    this.state = new StreamState(part, home.limits, (index, appending) => {
+      // Its place may be that of a producer's batch which was refused.
+      this.producers.takeBack(index);
+      this.lastPlaced.placed(appending);
+    });
     this.home = home;
   }
 

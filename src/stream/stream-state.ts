@@ -9,7 +9,6 @@ import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogDoor, StreamPart } from "../replica/log-door.ts";
 import { encodeFence, encodeTrim, type StoredTrim } from "../wire/checkpoint.ts";
 import { encodeSettings } from "../wire/settings.ts";
-import type { LastPlaced } from "./last-placed.ts";
 import { limitsOf } from "./settings.ts";
 
 /** A change of a stream, a control batch of its log. */
@@ -20,15 +19,15 @@ export type StreamChange =
 
 export class StreamState {
   readonly #nodeLimits: Limits;
-  readonly #lastPlaced: LastPlaced;
+  readonly #told: (index: number, appending: Promise<unknown>) => void;
   #part: StreamPart;
   #appendLimits: Limits;
   /** Stamped and not yet committed, in order. */
   readonly #placed: { readonly index: number; readonly change: StreamChange }[] = [];
 
-  /** @param limits The node's. @param lastPlaced Told of each change that has its place. */
-  constructor(part: StreamPart, limits: Limits, lastPlaced: LastPlaced) {
-    this.#lastPlaced = lastPlaced;
+  /** @param limits The node's. @param told Of each change that has its place, and of its way to the disk. */
+  constructor(part: StreamPart, limits: Limits, told: (index: number, appending: Promise<unknown>) => void) {
+    this.#told = told;
     this.#part = part;
     this.#nodeLimits = limits;
     this.#appendLimits = limitsOf(part.settings, limits);
@@ -65,7 +64,7 @@ export class StreamState {
         stamped: (index) => {
           this.#dropRefused(index);
           this.#placed.push({ index, change });
-          this.#lastPlaced.placed(appending);
+          this.#told(index, appending);
           // What is stamped behind it goes by it.
           if (change.kind === "settings") door.endSegmentsBy(change.settings);
         },

@@ -119,6 +119,23 @@ describe("a producer's appends", () => {
       ],
     );
   });
+
+  test("refused for want of room are not known, though something else has their place", async () => {
+    const changes: ((stream: Stream) => Promise<unknown>)[] = [
+      (stream) => stream.fence(new Uint8Array(0)),
+      (stream) => stream.trim(1),
+      (stream) => stream.update({ retentionAgeS: 1000 }),
+    ];
+    for (const change of changes) {
+      const { folder, stream } = await newStream();
+      await send(stream, 0);
+      folder.refuse = 1;
+      await assertRefused(send(stream, 1), { reason: "disk_full" });
+      await change(stream);
+      const { startOffset, duplicate } = await send(stream, 1);
+      assert.deepEqual([startOffset, duplicate], [1, undefined]);
+    }
+  });
 });
 
 describe("a conditional append", () => {

@@ -21,9 +21,9 @@ export const segmentRules: readonly Rule[] = [
     undone: "what is written is synced through the same handle, before that is closed",
     patch: [
       {
-        find: "      const synced = await handles.use(path, isNew, async (file) => {\n        await there(file, path).write(taken.parts, taken.position);\n",
+        find: "      const synced = await handles.use(path, isNew, async (file) => {\n        isOpened = true;\n        if (!isNew) this.#unsynced += 1;\n        await there(file, path).write(taken.parts, taken.position);\n",
         replace:
-          "      await handles.use(path, isNew, async (file) => await there(file, path).write(taken.parts, taken.position));\n      await handles.close(path);\n      const synced = await handles.use(path, false, async (file) => {\n",
+          "      await handles.use(path, isNew, async (file) => {\n        isOpened = true;\n        if (!isNew) this.#unsynced += 1;\n        await there(file, path).write(taken.parts, taken.position);\n      });\n      await handles.close(path);\n      const synced = await handles.use(path, false, async (file) => {\n",
       },
     ],
     execution: "journal-why 4: a write whose writing back failed is told of by the sync",

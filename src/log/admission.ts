@@ -40,5 +40,5 @@ function frameRoom({ frameMaxBytes }: LogSettings): number {
 export function damagedLog({ group, durable }: LogState, act: string, why: string): TailraceError {
   const what = `Cannot ${act} the log of stream ${group}`;
   const todo = "Reads go on up to the damage; stop the node and run tailrace repair on its data folder";
-  return new TailraceError("damaged", { what, why, todo }, { nextOffset: durable.offset });
+  return new TailraceError("damaged", { what, why, todo }, { streamId: group, nextOffset: durable.offset });
 }

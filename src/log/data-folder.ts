@@ -231,8 +231,9 @@ class OpenFolder implements RepairableFolder, JournalHost {
     const log = present(this.#logs.get(group), `group ${group} is not there`);
     const what = `The stream with id ${group}`;
     const why = "it was deleted";
-    await log.end(new TailraceError("stream_not_found", { what, why, todo: "Create it again, if it is still wanted" }));
+    const todo = "Create it again, if it is still wanted";
     try {
+      await log.end(new TailraceError("stream_not_found", { what, why, todo }));
       await this.#writeGone(log);
     } catch (error) {
       log.goOn();

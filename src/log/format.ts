@@ -203,6 +203,11 @@ export const idFile = {
   magic: 0x44495254,
 } as const;
 
+/** The path in the data folder of one of its groups' files or folders: what users are told names no more of the machine. */
+export function inDataFolder(path: string): string {
+  return path.slice(path.lastIndexOf("/groups/") + 1);
+}
+
 /** Name of a segment's file: the index of its first batch, 20 digits. */
 export function segmentName(firstIndex: number): string {
   return `${String(firstIndex).padStart(20, "0")}.log`;

@@ -239,8 +239,10 @@ export class JournaledLog implements GroupLog {
   /** Waits until no append, no flush and no look-up is on its way. @throws {Error} None will end any more: the folder failed. */
   async idle(): Promise<void> {
     await this.#changes;
-    while (this.#rounds.isGathering || this.#rounds.isUnderWay) {
-      await (this.#rounds.isUnderWay ? this.#rounds.nothingUnderWay() : this.#context.journal.idle());
+    while (this.#changing > 0 || this.#rounds.isGathering || this.#rounds.isUnderWay) {
+      // What gathers while a change runs is on its way nowhere.
+      if (this.#changing > 0) await this.#changes;
+      else await (this.#rounds.isUnderWay ? this.#rounds.nothingUnderWay() : this.#context.journal.idle());
     }
     await this.#commit.idle();
   }

@@ -133,7 +133,7 @@ export class LogReader {
     let at = 0;
     return entries.map((entry, i) => {
       const header = readHeader(stored.subarray(at, at + entry.bytes), group, hash);
-      if (header?.index !== index + i) throw damagedAt(`journal at ${entry.ringPosition}`, 0, group);
+      if (header?.index !== index + i) throw this.#damagedInRing(entry.ringPosition);
       at += entry.bytes;
       return header;
     });
@@ -194,7 +194,7 @@ export class LogReader {
       if (batches.length > 0 && bytes + entry.bytes > limit.maxBytes) return batches;
       const stored = await journal.read(entry.ringPosition, entry.bytes);
       const batch = readBatch(stored, group, hash);
-      if (!batch || batch.index !== index) throw damagedAt(`journal at ${entry.ringPosition}`, 0, group);
+      if (!batch || batch.index !== index) throw this.#damagedInRing(entry.ringPosition);
       if (batches.length === 0 && !wanted.wanted(batch)) continue;
       batches.push(batch);
       bytes += entry.bytes;
@@ -216,6 +216,12 @@ export class LogReader {
       if (index !== next) throw this.#missing(`batch ${next}`);
       next += 1;
     }
+  }
+
+  #damagedInRing(ringPosition: number): TailraceError {
+    const { journal, settings } = this.#context;
+    const slot = journal.slotOf(ringPosition);
+    return damagedAt(`journal/${slot}`, ringPosition - slot * settings.journalFileBytes, this.#log.group);
   }
 
   #missing(what: string): TailraceError {

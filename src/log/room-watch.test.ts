@@ -44,7 +44,10 @@ describe("the watch over free space", () => {
       assert.equal(rooms.refusal(1000), undefined);
       const refusal = rooms.refusal(1001);
       assert.ok(refusal instanceof NoRoomError);
-      assert.match(refusal.message, new RegExp(`^${reserve + 1000} bytes are free .* the journal's 1001 may need`));
+      assert.match(
+        refusal.message,
+        new RegExp(`^${reserve + 1000} bytes are free .* 1001 are for what only the journal has yet`),
+      );
       assert.match(refusal.message, new RegExp(`free_space_reserve keeps ${reserve}$`));
     });
   }

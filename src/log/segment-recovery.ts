@@ -11,7 +11,7 @@ import type { Hash } from "../host/hash.ts";
 import { batchBytes, digestFollows, readBatch, readHeader } from "./batch-reader.ts";
 import { batchFarBeyond } from "./damage-search.ts";
 import { FileWindow } from "./file-window.ts";
-import { batchHeader, indexName, isSegmentFile, parseSegmentName, segmentName } from "./format.ts";
+import { batchHeader, inDataFolder, indexName, isSegmentFile, parseSegmentName, segmentName } from "./format.ts";
 import type { Mark } from "./group-state.ts";
 import type { LogPosition } from "./types.ts";
 
@@ -69,13 +69,15 @@ function missingFirst(
   segments: readonly { firstIndex: number }[],
   baseIndex: number,
 ): string | undefined {
-  return segments[0]?.firstIndex === baseIndex ? undefined : `${folder}/${segmentName(baseIndex)} is missing`;
+  return segments[0]?.firstIndex === baseIndex
+    ? undefined
+    : `${inDataFolder(folder)}/${segmentName(baseIndex)} is missing`;
 }
 
 /** What is wrong where the file that a mark is in is gone or short. */
 function belowMark(path: string, sizeBytes: number | undefined, position: number): string | undefined {
-  if (sizeBytes === undefined) return `${path} is missing`;
-  return sizeBytes < position ? `${path} has ${sizeBytes} bytes, and ${position} were synced` : undefined;
+  if (sizeBytes === undefined) return `${inDataFolder(path)} is missing`;
+  return sizeBytes < position ? `${inDataFolder(path)} has ${sizeBytes} bytes, and ${position} were synced` : undefined;
 }
 
 /** Recovers the segments of one log. */
@@ -106,7 +108,7 @@ export async function recoverSegments(disk: Disk, hash: Hash, log: SegmentsToRec
       const read = await readOn(file, hash, log, { from, sizeBytes, after: current.end, isFirst: from === 0 });
       const far = await batchFarBeyond(file, hash, { group: log.group, ...read, sizeBytes });
       if (far !== undefined) {
-        const damage = `${path} is bad at byte ${read.position}, and a whole batch stands at byte ${far}`;
+        const damage = `${inDataFolder(path)} is bad at byte ${read.position}, and a whole batch stands at byte ${far}`;
         return { ...nothing(mark, segments), damage };
       }
       if (read.end.index === firstIndex && from === 0) {

@@ -13,7 +13,7 @@ import type { Disk, DiskFile } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
 import type { FileHandles } from "./file-handles.ts";
-import { batchHeader, indexFile, indexName, segmentName } from "./format.ts";
+import { batchHeader, inDataFolder, indexFile, indexName, segmentName } from "./format.ts";
 import { type IndexedBatch, type IndexKey, SegmentIndex } from "./segment-index.ts";
 
 /** What a segment needs of its surroundings. */
@@ -347,7 +347,7 @@ export class Segment {
   }
 
   #damaged(position: number): never {
-    throw damagedAt(this.path, position, this.group);
+    throw damagedAt(inDataFolder(this.path), position, this.group);
   }
 }
 
@@ -356,18 +356,18 @@ export function isDamage(error: unknown): error is TailraceError {
   return error instanceof TailraceError && error.reason === "damaged";
 }
 
-/** The error that keeps damaged bytes from everybody. */
-export function damagedAt(path: string, position: number, group: number): TailraceError {
-  return unreadable(group, `${path} is damaged at byte ${position}`);
+/** The error that keeps damaged bytes from everybody. `where`: a file, by its path in the data folder. */
+export function damagedAt(where: string, position: number, group: number): TailraceError {
+  return unreadable(group, `${where} is damaged at byte ${position}`);
 }
 
 /** The error that says that nothing is where something was: a file is gone, or another's stands there. */
 export function missingIn(folder: string, what: string, group: number): TailraceError {
-  return unreadable(group, `${folder} has no file with ${what}`);
+  return unreadable(group, `${inDataFolder(folder)} has no file with ${what}`);
 }
 
 function unreadable(group: number, why: string): TailraceError {
   const what = `Cannot read the log of stream ${group}`;
   const todo = "Restore the file from a copy, or run tailrace repair on the stopped node's data folder";
-  return new TailraceError("damaged", { what, why, todo });
+  return new TailraceError("damaged", { what, why, todo }, { streamId: group });
 }

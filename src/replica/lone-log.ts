@@ -225,7 +225,7 @@ export class LoneLog implements LogDoor {
 
   #recall(): void {
     this.#phase = "recalling";
-    recallProducers(this.#log, this.#owner).then(
+    this.#recallProducers().then(
       () => {
         this.#phase = "prepared";
         this.#advance();
@@ -235,6 +235,16 @@ export class LoneLog implements LogDoor {
         for (const { reject } of this.#takeWaiting()) reject(error);
       },
     );
+  }
+
+  async #recallProducers(): Promise<void> {
+    const { pasts } = this.#node;
+    await pasts.acquire();
+    try {
+      await recallProducers(this.#log, this.#owner);
+    } finally {
+      pasts.release();
+    }
   }
 
   #bar(refusal: TailraceError): void {

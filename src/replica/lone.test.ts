@@ -215,6 +215,10 @@ describe("loneLogs()", () => {
     await Promise.all(doors.map((door) => door?.ready()));
     assert.ok(most > 1 && most <= 4, `${most} at once`);
     assert.ok(doors.every((door) => door?.ready() === undefined));
+    // Producers are read for the first append.
+    most = 0;
+    await Promise.all(doors.map((door) => door?.append(records())));
+    assert.ok(most > 1 && most <= 4, `${most} at once`);
   });
 
   test("what waits for a leader change is bounded, and refused by the limit's name", async () => {

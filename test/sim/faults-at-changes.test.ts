@@ -12,6 +12,7 @@ import {
   dataFolder,
   execution,
   journal,
+  kibibyte,
   labels,
   large,
   type Machine,
@@ -39,6 +40,44 @@ describe("after a sync that failed", () => {
     const found = await labels((await machine.open()).log);
     // What was refused so may be there or not; what was acknowledged is.
     assert.deepEqual(found.slice(0, 2), ["a", "b"]);
+  });
+});
+
+describe("a stop", () => {
+  execution(
+    "ends after the disk failed under a deletion that waits, though the ring is being freed of that log",
+    async (machine) => {
+      const { log, folder, disk } = await machine.open();
+      await append(log, "a");
+      const hold = disk.hold(calls("sync", store()));
+      const flushed = watch(append(log, "b", large));
+      await machine.until("b is on its way", () => hold.held.length > 0);
+      const removed = watch(folder.remove(1));
+      const other = machine.logOf(folder, 2);
+      for (let term = 1; folder.metrics.ringBytesUsed < 110 * kibibyte; term++) await other.save({ vote: { term } });
+      machine.disk.script = { syncFails: (path) => path === store() };
+      hold.release();
+      await folder.failed;
+      await folder.close();
+      assert.ok(flushed.outcome instanceof DiskError);
+      assert.ok(removed.outcome instanceof DiskError);
+    },
+    { settings: { carryMaxBytes: 1 } },
+  );
+
+  execution("waits for a cut that came after it, and for what that holds up", async (machine) => {
+    const { log, folder, disk } = await machine.open();
+    await appendAll(log, ["a", "b"], large);
+    const hold = disk.hold(calls("write", journal(0)));
+    const c = append(log, "c");
+    await machine.until("c is on its way", () => hold.held.length > 0);
+    const d = append(log, "d");
+    const closed = folder.close();
+    await machine.pass(1);
+    const cut = log.cut(2);
+    hold.release();
+    await Promise.all([c, d, cut, closed]);
+    assert.deepEqual(await labels((await machine.open()).log), ["a", "d"]);
   });
 });
 

@@ -20,11 +20,14 @@ export const segmentRules: readonly Rule[] = [
   {
     undone: "what is written is synced through the same handle, before that is closed",
     patch: [
-      { find: "        await there(file, path).write(taken.parts, taken.position);\n", replace: "" },
+      {
+        find: "        await there(file, path).write(taken.parts, taken.position);\n",
+        replace:
+          "        await there(file, path).write(taken.parts, taken.position);\n      });\n      await handles.close(path);\n      const synced = await handles.use(path, false, async (file) => {\n",
+      },
       {
         find: "      const synced = await handles.use(path, isNew, async (file) => {\n",
-        replace:
-          "      await handles.use(path, isNew, async (file) => await there(file, path).write(taken.parts, taken.position));\n      await handles.close(path);\n      const synced = await handles.use(path, false, async (file) => {\n",
+        replace: "      await handles.use(path, isNew, async (file) => {\n",
       },
     ],
     execution: "journal-why 4: a write whose writing back failed is told of by the sync",

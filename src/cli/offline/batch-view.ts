@@ -4,7 +4,7 @@ import { batchHeader } from "../../log/format.ts";
 import { toBatchMessage } from "../../wire/batch-message.ts";
 import { metaChangesJson } from "../../wire/control-payload.ts";
 import { JsonPrinter } from "../json-printer.ts";
-import type { BatchPlace } from "./log-check.ts";
+import type { BatchPlace } from "./log-findings.ts";
 import { beforeOf } from "./standing.ts";
 import { kindName, messageOf, timeOf } from "./stream-facts.ts";
 import { metaGroup } from "./streams-seen.ts";

@@ -13,7 +13,8 @@ import { type CheckedJournal, checkJournal } from "./journal-check.ts";
 import type { PlacedFrame } from "./journal-frames.ts";
 import type { KnownLog } from "./known-log.ts";
 import { strangers, uncalledFiles } from "./leftover-check.ts";
-import { type BatchPlace, type CheckedLog, checkLog } from "./log-check.ts";
+import { type CheckedLog, checkLog } from "./log-check.ts";
+import type { BatchPlace } from "./log-findings.ts";
 import type { ReadFolder } from "./open-folder.ts";
 import { StreamsSeen } from "./streams-seen.ts";
 

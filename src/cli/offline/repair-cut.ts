@@ -4,7 +4,7 @@
  */
 import type { Disk } from "../../host/disk.ts";
 import type { RepairableFolder } from "../../log/data-folder.ts";
-import type { Excess } from "./log-check.ts";
+import type { Excess } from "./log-findings.ts";
 import { isChanged, type LogPlan } from "./repair-plan.ts";
 
 /** Cuts off what stands behind the last batch of a sealed segment; it was copied aside. */

@@ -2,7 +2,7 @@ import { BatchKind, type StoredBatch } from "../../base/batch.ts";
 import { controlPayloadJson } from "../../wire/control-payload.ts";
 import { fromMicros } from "../../wire/timestamp.ts";
 import { isoOf } from "../json-printer.ts";
-import type { BatchPlace } from "./log-check.ts";
+import type { BatchPlace } from "./log-findings.ts";
 
 /** The name of a kind of batch. */
 export function kindName(kind: BatchKind): string {

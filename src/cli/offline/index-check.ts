@@ -31,7 +31,7 @@ export async function findingOfIndex(
   const note = (what: string): Finding => ({ kind: "note", file: indexName, position: 0, group, what });
   const of = { group, segment: first, storeBytes: sizeBytes };
   const index = SegmentIndex.fromFile(bytes, of, hash);
-  if (!index) return note("the index is not whole, and will be made anew");
+  if (!index) return note("the index is not whole, or of another version: it is made anew");
   const isPart = index.isPartOf(expected);
   return isPart ? undefined : note("the index tells of other batches than its segment has");
 }

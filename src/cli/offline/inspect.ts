@@ -52,11 +52,12 @@ export async function inspectFolder(folder: string, options: InspectOptions): Pr
   };
   return await explained(() =>
     readingFolder(folder, (read) =>
-      withProgress(false, (shown) => {
+      withProgress(false, ({ stop, ...shown }) => {
         const { stream } = options;
         const wants = (group: number, names: StreamsSeen) => stream === undefined || isNamed(stream, group, names);
         const check = { wants, hash: systemHash, visit, visitFrame: noted.journal.visit.bind(noted.journal), ...shown };
         return checkFolder(read, check, async (checked) => {
+          stop();
           await print(viewOf(checked, noted, options), options.json === true);
           if (isDamaged(checked)) {
             process.stderr.write(`tailrace: ${checked.path} is damaged: "tailrace verify" tells where\n`);

@@ -6,6 +6,7 @@ import type { DiskReads } from "../../host/disk.ts";
 import { indexName, isSegmentFile, segmentName } from "../../log/format.ts";
 import type { Finding } from "./finding.ts";
 import type { CheckedLog } from "./log-check.ts";
+import { draftName } from "./new-journal.ts";
 
 const ours = new Set(["id", "lock", "journal", "groups"]);
 /** What a start removes. */
@@ -18,6 +19,9 @@ export async function strangers(disk: DiskReads, path: string): Promise<Finding[
     if (ours.has(name)) return [];
     if (passing.has(name))
       return [{ kind: "note", file: name, position: 0, what: "left over; the next start removes it" }];
+    if (name === draftName) {
+      return [{ kind: "note", file: name, position: 0, what: "of a repair that was cut short: run it again" }];
+    }
     if (name === "aside") return [{ kind: "note", file: name, position: 0, what: "what a repair moved aside" }];
     return [{ kind: "note", file: name, position: 0, what: "no part of a data folder" }];
   });

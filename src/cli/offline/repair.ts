@@ -23,7 +23,7 @@ import { standardOutput } from "../output.ts";
 import { Aside } from "./aside.ts";
 import { type CheckedFolder, checkFolder } from "./folder-check.ts";
 import { catalogueCheckpoint } from "./new-catalogue.ts";
-import { exchange, isExchangeOpen, writeDraft } from "./new-journal.ts";
+import { draftName, exchange, isExchangeOpen, writeDraft } from "./new-journal.ts";
 import { readingFolder } from "./open-folder.ts";
 import { placeLogs } from "./place-logs.ts";
 import { cutExcess, cutLogs } from "./repair-cut.ts";
@@ -109,6 +109,9 @@ export async function repairOn(
   if (await isExchangeOpen(disk, folder)) {
     const aside = await Aside.make(disk, folder);
     await exchange(disk, folder, () => aside.move("journal"));
+  } else {
+    // Of one that was cut short before anything of it counted.
+    await disk.remove(`${folder}/${draftName}`);
   }
   const voters = new VotersSeen();
   const visit = voters.visit.bind(voters);

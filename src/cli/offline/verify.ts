@@ -22,8 +22,9 @@ export async function verifyFolder(folder: string, options: VerifyOptions): Prom
   const startMs = systemClock.monotonicMs();
   return await explained(() =>
     readingFolder(folder, (read) =>
-      withProgress(options.quiet === true, (shown) =>
+      withProgress(options.quiet === true, ({ stop, ...shown }) =>
         checkFolder(read, { hash: systemHash, ...shown }, async (checked) => {
+          stop();
           await tell(checked, systemClock.monotonicMs() - startMs, options);
           return isDamaged(checked) ? exitCodes.failed : exitCodes.ok;
         }),
@@ -45,11 +46,16 @@ async function tell(checked: CheckedFolder, elapsedMs: number, options: VerifyOp
   if (lines.length > 0) await output.write(`${lines.join("\n")}\n`);
 }
 
-/** Callbacks that show on a terminal how far a check is, as long as `work` lasts. */
-export async function withProgress<T>(
-  isQuiet: boolean,
-  work: (shown: { sized: (bytes: number) => Promise<void>; progress: (bytes: number) => void }) => Promise<T>,
-): Promise<T> {
+/** Callbacks that show on a terminal how far a check is. */
+interface ShownProgress {
+  readonly sized: (bytes: number) => Promise<void>;
+  readonly progress: (bytes: number) => void;
+  /** Takes it off the terminal: something else is to be printed. */
+  readonly stop: () => void;
+}
+
+/** Shows how far a check is as long as `work` lasts, or until it says that it is done. */
+export async function withProgress<T>(isQuiet: boolean, work: (shown: ShownProgress) => Promise<T>): Promise<T> {
   let bar: Progress | undefined;
   let done = 0;
   const sized = async (bytes: number) => {
@@ -59,10 +65,14 @@ export async function withProgress<T>(
     done += bytes;
     bar?.update(done, 0);
   };
-  try {
-    return await work({ sized, progress });
-  } finally {
+  const stop = () => {
     bar?.stop();
+    bar = undefined;
+  };
+  try {
+    return await work({ sized, progress, stop });
+  } finally {
+    stop();
   }
 }
 

@@ -182,14 +182,9 @@ export class Flusher {
     while (this.#held) await this.#held;
     // A change that failed leaves files of which nobody knows what the disk has.
     this.#broken ??= this.#context.failure();
-    const slot = await this.#takeTurn(before);
+    const slot = new Slot(this.#context.flushSlots);
     try {
-      if (this.#isStopped) return;
-      // Nothing is written to files that a cut is still to shorten.
-      if (this.#log.openCut) await finishCut({ state: this.#log, segments: this.#segments, context: this.#context });
-      const taking = this.#take(flush, before);
-      isTaken();
-      const taken = await taking;
+      const taken = await this.#takeInTurn(flush, before, { slot, isTaken });
       if (!taken) return;
       if (flush.begins) await this.#writer.begin(taken.startIndex);
       const segment = present(this.#segments.active, "a flush has no segment");
@@ -206,15 +201,27 @@ export class Flusher {
   }
 
   /** Waits for a slot, and until those before have taken what they take. None is held while another flush is waited for. */
-  async #takeTurn(before: readonly Flush[]): Promise<Slot> {
+  async #takeInTurn(
+    flush: Flush,
+    before: readonly Flush[],
+    { slot, isTaken }: { slot: Slot; isTaken: () => void },
+  ): Promise<Taken | undefined> {
     for (const { taken } of before) await taken;
     for (;;) {
-      const slot = new Slot(this.#context.flushSlots);
       await slot.acquire();
+      if (this.#isStopped) return undefined;
+      // Nothing is written to files that a cut is still to shorten.
+      if (this.#log.openCut) await finishCut({ state: this.#log, segments: this.#segments, context: this.#context });
+      // Asked once, and acted on without an await: a checkpoint may come due at any moment.
+      const begins = this.#begins(before);
       const last = this.#unsettled(before).at(-1);
       // Beginning a segment is for one flush alone.
-      const mustWait = this.#unsettled(before).some(({ begins }) => begins) || this.#begins(before);
-      if (!last || !mustWait) return slot;
+      const mustWait = begins || this.#unsettled(before).some((other) => other.begins);
+      if (!last || !mustWait) {
+        const taking = this.#take(flush, before, begins);
+        isTaken();
+        return await taking;
+      }
       slot.release();
       await last.settled;
     }
@@ -249,7 +256,7 @@ export class Flusher {
   }
 
   /** All that decides what it takes happens before the first await: the next flush begins where this one ends. */
-  async #take(flush: Flush, before: readonly Flush[]): Promise<Taken | undefined> {
+  async #take(flush: Flush, before: readonly Flush[], begins: boolean): Promise<Taken | undefined> {
     const { tail } = this.#log;
     const startIndex = this.#nextIndex(before);
     const stopIndex = Math.min(tail.checkpointFrom(startIndex + 1) ?? tail.endIndex, tail.endIndex);
@@ -269,11 +276,15 @@ export class Flusher {
     flush.tailEnd = index;
     const wholeTail = index >= tail.endIndex;
     const mayBegin = index === startIndex;
-    const beginsWithRound = mayBegin && flush.direct && this.#source.nextIsCheckpoint();
-    flush.begins = active === undefined || beginsWithTail || beginsWithRound;
+    flush.begins = begins && (active === undefined || beginsWithTail || (mayBegin && flush.direct));
     const limit = { roomBytes: batchMaxBytes - bytes, begins: mayBegin && flush.begins, alone: bytes === 0 };
     const round = flush.direct && wholeTail ? this.#source.takeRound(limit) : undefined;
-    if (entries.length === 0 && !round) return undefined;
+    if (entries.length === 0 && !round) {
+      // The next flush may ask before this one is over.
+      flush.begins = false;
+      flush.endPosition = start;
+      return undefined;
+    }
     const position = flush.begins ? 0 : start;
     flush.endPosition = position + bytes + (round?.bytes ?? 0);
     if (round) flush.tailEnd = index + round.batches;

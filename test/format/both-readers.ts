@@ -28,6 +28,8 @@ export interface ReadByPage {
     readonly tail_batches: number;
     readonly index_entries: number;
     readonly creations: number;
+    readonly producers: number;
+    readonly fences: number;
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { BatchKind } from "../../src/base/batch.ts";
+import { BatchKind, type ProducerStamp } from "../../src/base/batch.ts";
 import { systemClock } from "../../src/host/clock.ts";
 import { systemHash } from "../../src/host/hash.ts";
 import { nodeDisk } from "../../src/host/node-disk.ts";
@@ -24,6 +24,8 @@ export interface BatchLine {
   readonly term: number;
   readonly time: number;
   readonly digest: string;
+  /** Id, epoch and sequence. */
+  readonly producer: string | null;
   readonly payload_sha256: string;
 }
 
@@ -127,6 +129,7 @@ export async function whatLogsSay(folder: DataFolder): Promise<BatchLine[]> {
           term: batch.term,
           time: batch.appendTimeMicros,
           digest: Buffer.from(batch.digest).toString("hex"),
+          producer: batch.producer ? lineOf(batch.producer) : null,
           payload_sha256: createHash("sha256").update(batch.payload).digest("hex"),
         });
         next = batch.index + 1;
@@ -134,6 +137,10 @@ export async function whatLogsSay(folder: DataFolder): Promise<BatchLine[]> {
     }
   }
   return lines;
+}
+
+function lineOf({ id, epoch, sequence }: ProducerStamp): string {
+  return `${Buffer.from(id).toString("hex")} ${epoch} ${sequence}`;
 }
 
 function bytesOf(text: string): Uint8Array {

@@ -3,8 +3,9 @@
     python3 reader.py FOLDER
 
 Prints a line of JSON for each batch: all groups in order, each log from its base on. Checks every CRC and the chain of
-digests, each index file that is whole, and that batch 0 of each stream is what its creation in `_meta` determines. The
-last line on stderr is a summary. Exits with 1 where something is damaged, with 2 where something is of a newer version.
+digests, each index file that is whole, that batch 0 of each stream is what its creation in `_meta` determines, and that
+each checkpoint of a stream says of producers and fence what the batches before it make of them. The last line on stderr is
+a summary. Exits with 1 where something is damaged, with 2 where something is of a newer version.
 """
 
 import hashlib
@@ -16,7 +17,9 @@ import zlib
 
 BORDER = 4096
 ZERO_DIGEST = bytes(32)
-RECORDS, CHECKPOINT = 0, 1
+RECORDS, CHECKPOINT, FENCE = 0, 1, 6
+PRODUCERS_MAX = 10000
+FORGET_AFTER_US = 7 * 86400 * 1000000
 FRAME, SNAPSHOT, CLEAN = 0, 1, 2
 BATCH, MADE, VOTE, LIFE, FLOOR, NOTE, MARK, PLACED, CUT, CUT_DONE, LOG, BASE, GONE, STATE = range(1, 15)
 
@@ -73,10 +76,16 @@ class Batch:
         self.offsets = number(header, 44, 4)
         self.term = number(header, 48)
         self.time = number(header, 56)
+        self.producer = header[64:80]
+        self.sequence = number(header, 80)
+        self.epoch = number(header, 88, 4)
         self.digest = header[96:128]
         if self.offsets != self.records:
             raise Newer("batch %d of group %d takes other offsets than its records" % (self.index, self.group))
         self.payload = data[at + 128 : at + 128 + number(header, 12, 4)]
+
+    def producer_line(self):
+        return "%s %d %d" % (self.producer.hex(), self.epoch, self.sequence) if any(self.producer) else None
 
     @property
     def length(self):
@@ -476,9 +485,51 @@ def check_creations(meta, logs, summary):
         summary["creations"] += 1
 
 
+def told_by(checkpoint):
+    """Producers, by id, and the fence of a checkpoint."""
+    producers, fence = {}, b""
+    for field, value in fields(checkpoint.payload[40:]):
+        if field == 6:
+            said = dict(fields(value))
+            producers[said[1]] = tuple(said.get(field, 0) for field in range(2, 8)) + (said[8],)
+        elif field == 7:
+            fence = value
+    return producers, fence
+
+
+def newest(producers):
+    """The most recently used ones, by the index of their last batch."""
+    kept = sorted(producers.items(), key=lambda entry: entry[1][2])[-PRODUCERS_MAX:]
+    return dict(kept)
+
+
+def check_checkpoints(batches, summary):
+    """Each checkpoint's producers and fence are what those of the one before and the batches since make of them."""
+    producers, fence, before = {}, b"", None
+    for batch in batches:
+        if batch.kind == CHECKPOINT:
+            told = told_by(batch)
+            if before is not None:
+                since = before.time - FORGET_AFTER_US
+                recent = {producer: last for producer, last in producers.items() if last[5] >= since}
+                if told != (newest(recent), fence):
+                    raise Damage("checkpoint %d of group %d tells of other producers or another fence" % (batch.index, batch.group))
+            producers, fence = told
+            summary["producers"] += len(producers)
+        elif batch.kind == FENCE:
+            fence = dict(fields(batch.payload)).get(1, b"")
+            summary["fences"] += 1
+        elif any(batch.producer):
+            last = (batch.epoch, batch.sequence, batch.index, batch.base_offset, batch.records, batch.time, batch.digest)
+            producers[batch.producer] = last
+            if len(producers) >= 2 * PRODUCERS_MAX:
+                producers = newest(producers)
+        before = batch
+
+
 def main(folder):
     summary = {"frames": 0, "clean": False, "groups": 0, "segment_batches": 0, "tail_batches": 0, "index_entries": 0}
-    summary["creations"] = 0
+    summary.update(creations=0, producers=0, fences=0)
     status = 0
     try:
         folder_id = Id(read_file(os.path.join(folder, "id")))
@@ -499,9 +550,13 @@ def main(folder):
             for batch in log.batches:
                 line = {"group": group, "index": batch.index, "kind": batch.kind, "base_offset": batch.base_offset}
                 line.update(records=batch.records, term=batch.term, time=batch.time, digest=batch.digest.hex())
+                line["producer"] = batch.producer_line()
                 line["payload_sha256"] = hashlib.sha256(batch.payload).hexdigest()
                 print(json.dumps(line))
         check_creations(logs.get(0, []), logs, summary)
+        # Without `_meta` nobody knows whose logs these are.
+        for batches in logs.values() if 0 in logs else []:
+            check_checkpoints(batches, summary)
     except Damage as damage:
         print(damage, file=sys.stderr)
         status = 1

@@ -76,6 +76,30 @@ describe("reader.py", () => {
     assert.deepEqual(read.batches, batches);
     assert.equal(read.summary.creations, 2);
   });
+
+  test("finds producers and fences in headers and in checkpoints", { ...python, timeout: 120_000 }, async () => {
+    const data = place();
+    const folder = await openFolder(data);
+    const streams = await streamsOf(folder);
+    const { stream } = await streams.create("a", { segmentMaxBytes: 1 << 20 });
+    const token = new Uint8Array([0, 1, 2]);
+    await stream.fence(token);
+    for (let sequence = 0; sequence < 12; sequence++) {
+      for (const one of [1, 2]) {
+        const producer = { id: new Uint8Array(16).fill(one), epoch: Math.floor(sequence / 8), sequence: sequence % 8 };
+        await stream.append(payloadOf("x".repeat(150_000)), { producer, fence: token });
+      }
+    }
+    await stream.fence(new Uint8Array(0));
+    const batches = await whatLogsSay(folder);
+    await folder.close();
+    const read = readByPage(data);
+    assert.deepEqual(read.errors, []);
+    assert.deepEqual(read.batches, batches);
+    assert.equal(read.batches.filter(({ producer }) => producer !== null).length, 24);
+    assert.equal(read.summary.fences, 2);
+    assert.equal(read.summary.producers, 6, "three checkpoints tell of both");
+  });
 });
 
 /** Starts a process that appends, kills it after `count` acknowledgements, and gives all that it told of. */

@@ -176,6 +176,29 @@ describe("sealing", () => {
     );
   });
 
+  execution(
+    "a segment that comes to its age between two looks at the clock is not sealed under a flush",
+    async (machine, looks) => {
+      const life = await machine.open();
+      const { log, clock } = life;
+      stillClock(life);
+      await append(log, "a", large);
+      let looked = 0;
+      clock.nowMicros = () => ++looked;
+      log.rollBy({ maxBytes: 1 << 30, maxAgeMicros: looks }, () => new Uint8Array(100));
+      const appended = [watch(append(log, "b", large))];
+      const hold = await holdFlush(machine, life);
+      appended.push(watch(append(log, "c", large)));
+      await machine.pass(10);
+      hold.release();
+      await machine.until("both are there", () => appended.every(({ outcome }) => outcome === "done"));
+      assert.deepEqual(await labels(log), ["a", "b", "c"]);
+      machine.kill();
+      assert.deepEqual(await labels((await machine.open()).log), ["a", "b", "c"]);
+    },
+    { variants: Array.from({ length: 20 }, (_, at) => at + 1) },
+  );
+
   execution("journal-why 22: a sealed segment has its batches and not a byte more", async (machine) => {
     machine.segmentMaxBytes = 8000;
     const { log } = await machine.open();

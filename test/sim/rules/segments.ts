@@ -155,7 +155,7 @@ export const segmentRules: readonly Rule[] = [
     undone: "a segment is sealed when all before it is synced",
     patch: [
       {
-        find: "      const mustWait = this.#unsettled(before).some(({ begins }) => begins) || this.#begins(before);\n",
+        find: "      const mustWait = begins || this.#unsettled(before).some((other) => other.begins);\n",
         replace: "      const mustWait = before.length < 0;\n",
       },
     ],

@@ -131,8 +131,12 @@ export class StreamLog implements LogOwner, CountedLog {
     this.home.usage.count(this, this.#door?.storedBytes ?? 0);
   }
 
-  /** The log, which is made if it is not there: what is appended to it goes with its making. */
+  /**
+   * The log, which is made if it is not there: what is appended to it goes with its making.
+   * @throws {TailraceError} The stream was deleted: nothing would ever end a log that is made now.
+   */
   opened(): LogDoor {
+    if (this.isDeleted) throw this.gone();
     return this.#door ?? this.#create();
   }
 

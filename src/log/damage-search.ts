@@ -10,7 +10,7 @@ import { batchHeader, batchMaxBytes, formatVersion } from "./format.ts";
 import type { LogPosition } from "./types.ts";
 
 /** Two flushes of the largest size. */
-export const tornMaxBytes = 2 * batchMaxBytes;
+const tornMaxBytes = 2 * batchMaxBytes;
 
 const windowBytes = 4 << 20;
 /** The bytes of a header's magic. */

@@ -239,8 +239,11 @@ class OpenFolder implements RepairableFolder, JournalHost {
       log.goOn();
       throw error;
     }
-    await this.#context.handles.closeBelow(`${this.#context.groupsFolder}/${group}`);
+    const folder = `${this.#context.groupsFolder}/${group}`;
+    await this.#context.handles.closeBelow(folder);
     await moveAside(this.#options.disk, this.#options.path, group);
+    // Who opened a file in between would keep its room taken.
+    await this.#context.handles.closeBelow(folder);
   }
 
   async cutDamaged(group: number, to: Mark): Promise<void> {

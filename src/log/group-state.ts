@@ -113,7 +113,7 @@ export function readVote(body: Uint8Array): Vote {
   return { term, votedFor };
 }
 
-export function writePosition(into: Uint8Array, at: number, position: LogPosition): void {
+function writePosition(into: Uint8Array, at: number, position: LogPosition): void {
   putU64(into, at + positionBody.indexAt, position.index);
   putU64(into, at + positionBody.offsetAt, position.offset);
   putU64(into, at + positionBody.timeAt, position.appendTimeMicros);
@@ -121,7 +121,7 @@ export function writePosition(into: Uint8Array, at: number, position: LogPositio
   into.set(position.digest, at + positionBody.digestAt);
 }
 
-export function readPosition(body: Uint8Array): LogPosition {
+function readPosition(body: Uint8Array): LogPosition {
   const view = viewOf(body);
   return {
     index: getU64(view, positionBody.indexAt),

@@ -194,6 +194,8 @@ export async function installLog(log: ChangedLog, checkpoint: Uint8Array): Promi
   });
   await context.handles.closeBelow(oldFolder);
   await disk.remove(oldFolder);
+  // Who opened a file in between would keep its room taken.
+  await context.handles.closeBelow(oldFolder);
 }
 
 /** Makes a file that holds this, and syncs it. @throws {NoRoomError} */

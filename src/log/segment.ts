@@ -245,6 +245,8 @@ export class Segment {
     for (const path of [this.#indexPath, this.path]) {
       await handles.close(path);
       await disk.remove(path);
+      // Who opened it in between would keep its room taken.
+      await handles.close(path);
     }
   }
 

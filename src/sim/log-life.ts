@@ -16,7 +16,7 @@ import type { LifeScript } from "./run-script.ts";
 import { SimClock } from "./timeline.ts";
 
 /** Where the data folder is. */
-export const folderPath = "/data";
+const folderPath = "/data";
 
 /** How a life went. */
 export type LifeEnd = "closed" | "dead" | "failed" | "damage refused";

@@ -17,7 +17,7 @@ export interface Fold {
 export const noFold: Fold = { count: 0, sum: 0 };
 
 /** The state after one more batch with this payload. */
-export function foldOn({ count, sum }: Fold, payload: Uint8Array, hash: Hash): Fold {
+function foldOn({ count, sum }: Fold, payload: Uint8Array, hash: Hash): Fold {
   return { count: count + 1, sum: hash.crc32(payload, sum) };
 }
 

@@ -12,7 +12,7 @@ import { Catalogue } from "./catalogue.ts";
 import { builtInSettings } from "./settings.ts";
 
 /** Name of the system's own stream, and the group that its log is. */
-export const metaName = "_meta";
+const metaName = "_meta";
 export const metaGroup = 0;
 
 /** Bytes of `_meta` that a start reads at a time. */

@@ -223,6 +223,23 @@ describe("what an append depends on", () => {
     assert.equal((await send(stream, 1, { fence: token, expectedOffset: 2 })).startOffset, 2);
   });
 
+  test("breaks a series where it had no room: nothing behind it goes in, though it waited for a new term", async () => {
+    const before = await newStream();
+    await before.stream.append(payloadOf("before"));
+    const { folder, stream } = await newStream(before.folder.reopen());
+    const series = { isBroken: false };
+    folder.hold = true;
+    folder.refuse = 1;
+    const first = stream.append(payloadOf("first"), { series });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const second = stream.append(payloadOf("second"), { series });
+    const third = stream.append(payloadOf("of another"));
+    folder.release();
+    await assertRefused(first, { reason: "disk_full" });
+    await assertRefused(second, { reason: "not_ready", facts: { fate: "nothing_written" } });
+    assert.equal((await third).startOffset, 1);
+  });
+
   test("breaks a series: nothing behind a refused append goes in, though it was sent already", async () => {
     const { stream } = await newStream();
     const series = { isBroken: false };

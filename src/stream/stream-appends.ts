@@ -62,6 +62,8 @@ export class StreamAppends {
     } catch (error) {
       if (log.isDeleted) throw log.gone();
       if (error instanceof NotTaken) return await this.#answer(error);
+      // What waits for a new term may be tried again with another, when this one was refused.
+      if (options.series) options.series.isBroken = true;
       throw explainNoRoom(error, this.#what, { stream: log.name });
     } finally {
       usage.came(payload.length, appended === undefined || log.isDeleted ? undefined : log);

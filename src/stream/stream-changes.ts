@@ -1,6 +1,6 @@
 /**
- * Changes of a stream: trims, whoever asks for them, and settings. One at a time, in the order of the calls, so that each sees what the one before
- * it left.
+ * Changes of a stream: trims, whoever asks for them, settings and fences. One at a time, in the order of the calls, so
+ * that each sees what the one before it left.
  * @module
  */
 import { NoRoomError } from "../base/disk-errors.ts";

@@ -16,7 +16,7 @@ import type { StoredStream } from "../wire/catalogue.ts";
 import { AppendTimes } from "./append-times.ts";
 import { LastPlaced } from "./last-placed.ts";
 import { Producers } from "./producers.ts";
-import { nodeStops, streamNotFound, streamReplaced } from "./refusals.ts";
+import { explainNoRoom, nodeStops, streamNotFound, streamReplaced } from "./refusals.ts";
 import { StreamRetention } from "./retention.ts";
 import { StreamState } from "./stream-state.ts";
 import type { CountedLog, Usage } from "./usage.ts";
@@ -131,8 +131,12 @@ export class StreamLog implements LogOwner, CountedLog {
     this.home.usage.count(this, this.#door?.storedBytes ?? 0);
   }
 
-  /** The log, which is made if it is not there: what is appended to it goes with its making. */
+  /**
+   * The log, which is made if it is not there: what is appended to it goes with its making.
+   * @throws {TailraceError} The stream was deleted: nothing would ever end a log that is made now.
+   */
   opened(): LogDoor {
+    if (this.isDeleted) throw this.gone();
     return this.#door ?? this.#create();
   }
 
@@ -167,12 +171,13 @@ export class StreamLog implements LogOwner, CountedLog {
     this.checkServed();
   }
 
-  /** The outcome of `work`; what fails because the stream was deleted meanwhile says so. */
+  /** The outcome of what reads the log; what fails because the stream was deleted meanwhile, or for want of files, says so. */
   async unlessDeleted<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
     } catch (error) {
-      throw this.isDeleted ? this.gone() : error;
+      if (this.isDeleted) throw this.gone();
+      throw explainNoRoom(error, `Cannot read stream "${this.name}"`, { stream: this.name });
     }
   }
 

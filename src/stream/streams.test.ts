@@ -211,6 +211,27 @@ describe("getForAppend()", () => {
 });
 
 describe("delete()", () => {
+  test("of a stream without a log leaves none, whoever asks for it in the moment of its end", async () => {
+    for (let moment = 0; moment < 20; moment++) {
+      const folder = new MemoryFolder();
+      const streams = await streamsOf(folder);
+      await streams.getForAppend("a");
+      const ask = async () => {
+        for (let turn = 0; turn < moment; turn++) await undefined;
+        await streams.create("a", {}).catch(() => {});
+      };
+      let asked: Promise<void> | undefined;
+      streams.get("_meta").watch(() => {
+        asked ??= ask();
+      });
+      await streams.delete("a");
+      assert.ok(asked !== undefined);
+      await asked;
+      const known = streams.list({ prefix: "", limit: 10 }).streams.map(({ id }) => id);
+      assert.deepEqual([...folder.groups()], [0, ...known], `after ${moment} turns`);
+    }
+  });
+
   test("ends the stream, tells who watches, and removes its group", async () => {
     const folder = new MemoryFolder();
     const streams = await streamsOf(folder);

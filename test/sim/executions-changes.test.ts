@@ -17,6 +17,7 @@ import {
   type Machine,
   nothingSurvives,
   readAll,
+  store,
   watch,
 } from "./support/machine.ts";
 import { storedBytes } from "./support/planted.ts";
@@ -46,6 +47,34 @@ async function theirCheckpoint(machine: Machine): Promise<StoredBatch> {
 async function names(machine: Machine, path: string): Promise<string[]> {
   return (await machine.disk.attach().list(path)) ?? [];
 }
+
+describe("files that were dropped", () => {
+  execution("are not held open by who was about to read them: their room would stay taken", async (machine) => {
+    machine.segmentMaxBytes = 3000;
+    const { folder, log } = await machine.open();
+    await appendAll(log, ["a", "b", "c", "d", "e"], large);
+    log.setCommit(log.durableEnd.index);
+    const [first, second, third] = [0, ...(await checkpoints(log)).map(({ index }) => index)];
+    assert.ok(third !== undefined);
+    await folder.close();
+    const again = await machine.open();
+    again.log.setCommit(again.log.durableEnd.index);
+    // It looks for an offset in the first segment: where the ones in the middle begin it sees first.
+    const reading = again.disk.hold(calls("read", store(third)));
+    const removing = again.disk.hold(calls("remove", store(first)));
+    const read = again.log.read({ from: { offset: 0 }, belowIndex: again.log.durableEnd.index, maxBytes: 1 });
+    await machine.until("it is about to read", () => reading.held.length > 0);
+    const dropped = again.log.dropBefore(second ?? 0);
+    await machine.until("the file is about to go", () => removing.held.length > 0);
+    reading.release();
+    await machine.until("it reads", () => machine.openFiles.includes(store(first)));
+    await machine.pass(5);
+    removing.release();
+    await dropped;
+    assert.equal((await read)[0]?.index, second);
+    assert.ok(!machine.openFiles.includes(store(first)));
+  });
+});
 
 describe("a log that begins anew", () => {
   execution("journal-why 7: it is there when its record is", async (machine) => {

@@ -13,6 +13,7 @@ import type { LocalStreams } from "../../src/stream/streams.ts";
 import type { Receipt } from "../../src/stream/types.ts";
 import { RecordsSchema } from "../../src/wire/gen/tailrace/v1/record_pb.ts";
 import { openFolder, temporaryFolder } from "../support/data-folder.ts";
+import { assertRefused } from "../support/refusal.ts";
 import { chooseSeed, seeded } from "../support/seeded.ts";
 import { payloadOf, streamsOf } from "../support/streams.ts";
 
@@ -99,5 +100,40 @@ describe("a disk without room now and again", () => {
       await folder.close();
     }
     assert.ok(refused > 10, `${refused} were refused`);
+  });
+});
+
+describe("a node with too many open files", () => {
+  test("refuses what it can't read or write by that name, and does it when there are fewer", async () => {
+    const data = temporaryFolder();
+    const value = "x".repeat(300_000);
+    const before = await openFolder(data);
+    await (await (await streamsOf(before)).getForAppend("a")).append(payloadOf(value));
+    await before.close();
+
+    let areTooMany = false;
+    const real = nodeDisk();
+    const open: Disk["open"] = (path, options) => {
+      const isRefused = areTooMany && path.includes("/groups/");
+      return isRefused ? Promise.reject(new NoRoomError("no file can be opened", "EMFILE")) : real.open(path, options);
+    };
+    const folder = await openFolder(data, { ...real, open });
+    const streams = await streamsOf(folder);
+    areTooMany = true;
+    const stream = streams.get("a");
+    const request = { startOffset: 0, maxBytes: 1, controlBatches: false };
+    const tries = [
+      () => stream.read(request),
+      () => stream.describe(),
+      () => stream.resolve({ at: "time", micros: 0 }),
+      () => stream.append(payloadOf(value)),
+      () => stream.trim(1),
+    ];
+    for (const attempt of tries) {
+      await assertRefused(attempt(), { reason: "disk_full", message: /the node has too many files open \(EMFILE\)/ });
+    }
+    areTooMany = false;
+    for (const attempt of tries) await attempt();
+    await folder.close();
   });
 });

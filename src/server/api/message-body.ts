@@ -84,7 +84,7 @@ export class PlainBody implements MessageBody {
 }
 
 /** Refuses a request that is larger than the node takes. */
-export function tooLarge(maxBytes: number, actual?: number): TailraceError {
+function tooLarge(maxBytes: number, actual?: number): TailraceError {
   const limit = { name: "request_max_bytes", value: maxBytes, ...(actual === undefined ? {} : { actual }) };
   return limitPassed("Cannot take the request", limit, "Send less in one request", { fate: "nothing_written" });
 }

@@ -63,6 +63,8 @@ export class Carrier implements Contributor {
     for (let log = this.#logs[0]; log; log = this.#logs[0]) {
       const batches = this.#wholeTail(log);
       if (batches && !this.#copy(log, batches, frame)) return false;
+      // One that was begun may have left the file meanwhile: the rest of it never comes.
+      if (!batches) this.#copies = this.#copies.filter((copy) => copy.log !== log);
       this.#logs.shift();
     }
     // With nothing to copy no frame may come of it.

@@ -48,14 +48,18 @@ async function assertWhole(data: string): Promise<void> {
 }
 
 /** A node on a folder, as long as `work` lasts. */
-async function serving<T>(data: string, work: (client: Connection["client"]) => Promise<T>): Promise<T> {
+async function serving<T>(
+  data: string,
+  work: (client: Connection["client"]) => Promise<T>,
+  end: "SIGTERM" | "SIGKILL" = "SIGTERM",
+): Promise<T> {
   const node = await startNode({ data });
   const { client, close } = connectTo(node.url);
   try {
     return await work(client);
   } finally {
     close();
-    await node.end("SIGTERM");
+    await node.end(end);
   }
 }
 
@@ -233,7 +237,7 @@ describe("a damaged journal", () => {
   test("that lost the making of a stream leaves it empty, and the node makes it anew", { timeout }, async () => {
     const folder = await cleanly();
     const data = copied(folder.data);
-    const made = framesIn(data, "journal/0").find(({ position }) => hasMade(data, position, folder.small));
+    const made = framesIn(data, "journal/0").find(({ position }) => hasRecord(data, position, 2, folder.small));
     assert.ok(made);
     flip(data, "journal/0", made.position + 70);
     assert.match((await repair(data)).stdout.toString(), /stream "small" \(id \d+\): begins anew, empty/);
@@ -242,15 +246,43 @@ describe("a damaged journal", () => {
   });
 });
 
-/** Whether the frame at a position says that a group is made. */
-function hasMade(data: string, position: number, group: number): boolean {
+/** Whether the frame at a position says of a group that it is made (2), or gone (13). */
+function hasRecord(data: string, position: number, kind: number, group: number): boolean {
   const bytes = fs.readFileSync(path.join(data, "journal/0"));
   const end = position + bytes.readUInt32LE(position + 8);
   for (let at = position + 64; at < end; at += bytes.readUInt32LE(at + 4)) {
-    if (bytes[at] === 2 && Number(bytes.readBigUInt64LE(at + 8)) === group) return true;
+    if (bytes[at] === kind && Number(bytes.readBigUInt64LE(at + 8)) === group) return true;
   }
   return false;
 }
+
+test("a journal that lost the end of a deleted stream does not bring it back", { timeout }, async () => {
+  const data = copied((await cleanly()).data);
+  // A clean stop would say again which streams there are.
+  const id = await serving(
+    data,
+    async (client) => {
+      const { stream } = await client.streams.createStream({ name: "gone" });
+      await client.log.append({ stream: "gone", records: [{ value: Uint8Array.of(1) }] });
+      await client.streams.deleteStream({ name: "gone" });
+      await client.streams.createStream({ name: "next" });
+      return Number(stream?.id);
+    },
+    "SIGKILL",
+  );
+  const end = framesIn(data, "journal/0").find(({ position }) => hasRecord(data, position, 13, id));
+  assert.ok(end);
+  flip(data, "journal/0", end.position + 70);
+  const { code, stdout } = await repair(data, "--accept-loss");
+  assert.equal(code, 0);
+  assert.match(stdout.toString(), /stream "gone" .*: the catalogue does not have it, so all of it is moved aside/);
+  await serving(data, async (client) => {
+    const { streams } = await client.streams.listStreams({});
+    const names = streams.map(({ name }) => name).filter((name) => name !== "next");
+    assert.deepEqual(names, ["large", "small"]);
+  });
+  await assertServed(data, largeRecords);
+});
 
 describe("a catalogue that lost batches is made anew from the streams that are left", () => {
   /** The streams are there with what they had, and a new one gets an id that none of them had. */

@@ -15,7 +15,7 @@ export interface Lost {
 export interface Finding {
   /**
    * - `damage`: bytes that were synced are not what they were.
-   * - `crash`: what an unclean stop leaves; the next start sees to it, and nothing that was acknowledged is in it.
+   * - `crash`: what an unclean stop leaves; the next start sees to it. Damage to what was written last looks the same.
    * - `note`: harmless.
    */
   readonly kind: "damage" | "crash" | "note";

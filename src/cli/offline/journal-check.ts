@@ -74,7 +74,7 @@ export async function checkJournal(
   replayed.finish();
   const torn = await tornFrameAt(ring);
   if (torn !== undefined && !isDamaged) {
-    const what = "a frame that was cut short: nothing in it was acknowledged";
+    const what = "the newest frame is not whole: it was cut short, or damaged since, which look the same";
     findings.push({ kind: "crash", file: `journal/${ring.newest?.slot}`, position: torn, what });
   }
   const source = new RingBatches(ring.runs, place);

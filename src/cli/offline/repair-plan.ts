@@ -73,21 +73,29 @@ export function planRepair(checked: CheckedFolder, newDisk: boolean): RepairPlan
   const isNewDisk = isJournalLost || (newDisk && !takesOver);
   const meta = checked.logs.find(({ known }) => known.group === metaGroup);
   const isCatalogueCut = isJournalLost || (meta !== undefined && isDamagedLog(meta));
-  const newestOf = new Map(checked.logs.map(({ known: { group } }) => [names.of(group), group]));
+  const { deleted, catalogue: listed } = names;
+  // A creation's place in the catalogue's log is the id: where that is kept and the catalogue has no such stream, it was
+  // deleted, whatever the journal forgot.
+  const isDeleted = (group: number) => deleted.has(group) || (!listed.has(group) && group < (meta?.end?.index ?? 0));
+  const living = checked.logs.filter(({ known }) => !isDeleted(known.group));
+  const newestOf = new Map(living.map(({ known: { group } }) => [names.of(group), group]));
   const all = checked.logs.map((log) => {
     const { group } = log.known;
     const name = names.of(group);
     // Without a name it can't be in a catalogue that is made anew, and of two with one name the older was deleted.
-    const isOrphan = isCatalogueCut && group !== metaGroup && (name === undefined || newestOf.get(name) !== group);
+    const isNamed = name !== undefined && newestOf.get(name) === group;
+    const isOrphan = isCatalogueCut && group !== metaGroup && !isNamed;
     return planLog(log, isOrphan);
   });
   const kept = new Set(all.filter(({ end }) => end !== undefined).map(({ log }) => log.known.group));
   const there = new Set(checked.logs.map(({ known }) => known.group));
   // One that is in no journal that is whole was deleted, or never made.
-  const emptied = [...names.catalogue.keys()].filter((group) => !kept.has(group) && (isNewDisk || there.has(group)));
+  const emptied = [...listed.keys()].filter((group) => {
+    return !kept.has(group) && !deleted.has(group) && (isNewDisk || there.has(group));
+  });
   const metaPlan = all.find(({ log }) => log === meta);
   const isLess = isCatalogueCut && (metaPlan?.end === undefined || metaPlan.lost !== undefined);
-  const hasOthers = isCatalogueCut && [...kept].some((group) => group !== metaGroup && !names.catalogue.has(group));
+  const hasOthers = isCatalogueCut && [...kept].some((group) => group !== metaGroup && !listed.has(group));
   const isMadeAnew = isLess || hasOthers || (isNewDisk && emptied.length > 0);
   const catalogue = isMadeAnew ? newCatalogue(checked, meta, kept, emptied) : undefined;
   const logs = catalogue ? all.filter((plan) => plan !== metaPlan) : all;

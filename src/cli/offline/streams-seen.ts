@@ -12,6 +12,8 @@ export class StreamsSeen {
   readonly catalogue = new Map<number, StoredStream>();
   /** What anything else says of a stream: its own checkpoints, or a part of the catalogue's log that is whole. */
   readonly #seen = new Map<number, StoredStream>();
+  /** Streams of which a deletion is there; no id is ever used again. */
+  readonly deleted = new Set<number>();
   /** Of the catalogue, as far as a checkpoint of its log was shown. */
   clusterId: Uint8Array | undefined;
   settings: VersionedSettings | undefined;
@@ -56,7 +58,10 @@ export class StreamsSeen {
   #change(batch: StoredBatch, isConnected: boolean): void {
     const change = decodeMetaChange(batch.payload);
     if (change?.kind === "created") this.#note(batch.index, batch.appendTimeMicros, change.creation, isConnected);
-    else if (change?.kind === "deleted" && isConnected) this.catalogue.delete(change.id);
+    else if (change?.kind === "deleted") {
+      this.deleted.add(change.id);
+      if (isConnected) this.catalogue.delete(change.id);
+    }
   }
 
   #note(id: number, createdMicros: number, creation: StoredCreation, isConnected: boolean): void {

@@ -254,4 +254,28 @@ describe("what an append depends on", () => {
     );
     assert.equal(stream.highWatermark, 1);
   });
+
+  test("breaks a series also where it was want of room, and what comes next has room again", async () => {
+    const { folder, stream } = await newStream();
+    await send(stream, 0);
+    folder.refuse = 1;
+    const series = { isBroken: false };
+    await assertRefused(stream.append(payloadOf("a"), { series }), { reason: "disk_full" });
+    await assertRefused(stream.append(payloadOf("b"), { series }), { reason: "not_ready" });
+    await stream.append(payloadOf("c"));
+    assert.equal(stream.highWatermark, 2);
+  });
+
+  test("breaks a series where a duplicate could not be told, since what came before it was refused", async () => {
+    const { folder, stream } = await newStream();
+    await send(stream, 0);
+    folder.refuse = 1;
+    const series = { isBroken: false };
+    const refused = stream.append(payloadOf("a"));
+    const duplicate = send(stream, 0, { series });
+    await assertRefused(refused, { reason: "disk_full" });
+    await assertRefused(duplicate, { reason: "disk_full" });
+    await assertRefused(stream.append(payloadOf("b"), { series }), { reason: "not_ready" });
+    assert.equal(stream.highWatermark, 1);
+  });
 });

@@ -13,7 +13,7 @@ import type { AppendedBatch } from "../replica/log-door.ts";
 import type { ProducedBatch } from "./producers.ts";
 import { explainNoRoom, fenced, notNext, offsetTaken, seriesBroken, systemStream } from "./refusals.ts";
 import type { StreamLog } from "./stream-log.ts";
-import type { AppendAnswer, AppendOptions } from "./types.ts";
+import type { AppendAnswer, AppendOptions, AppendSeries } from "./types.ts";
 
 /** What became of a batch that did not get its place. */
 type Verdict =
@@ -38,6 +38,13 @@ class NotTaken extends Error {
 }
 
 const noToken = new Uint8Array(0);
+
+/** Nothing of the series goes in behind what is refused: it is known a turn later, before anything that came since is judged. */
+function breaksWith(series: AppendSeries, work: Promise<unknown>): void {
+  work.catch((error: unknown) => {
+    if (!(error instanceof NotTaken)) series.isBroken = true;
+  });
+}
 
 /** Appends of one stream. */
 export class StreamAppends {
@@ -80,7 +87,7 @@ export class StreamAppends {
     options: AppendOptions & { readonly field: string },
   ): Promise<AppendedBatch> {
     const log = this.#log;
-    const { producer, field } = options;
+    const { producer, field, series } = options;
     const door = log.opened();
     // Before its past is known, which is read for the first append after a start, so are not its settings.
     const isKnown = door.ready() === undefined;
@@ -91,8 +98,13 @@ export class StreamAppends {
       admit: (place) => {
         if (!isKnown) checkRecords(payload, log.state.appendLimits, field);
         const verdict = this.#judge(options, place);
-        if (verdict) throw new NotTaken(verdict, log.lastPlaced.committed());
-        startOffset = place.offset;
+        if (!verdict) {
+          startOffset = place.offset;
+          return;
+        }
+        const basis = log.lastPlaced.committed();
+        if (series) breaksWith(series, basis);
+        throw new NotTaken(verdict, basis);
       },
       stamped: (index, appendTimeMicros, digest) => {
         log.lastPlaced.placed(appending);
@@ -100,6 +112,7 @@ export class StreamAppends {
         log.producers.placed(producer, { index, startOffset, recordCount, appendTimeMicros, digest });
       },
     });
+    if (series) breaksWith(series, appending);
     return appending;
   }
 

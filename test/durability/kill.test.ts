@@ -13,6 +13,7 @@ import { RecordsWriter } from "../../src/base/records-writer.ts";
 import { type Connection, connectTo } from "../../src/cli/connection.ts";
 import { Appender } from "../../src/client/index.ts";
 import { type AppendResponse, Form } from "../../src/wire/gen/tailrace/v1/log_pb.ts";
+import { hasPython, python, type ReadByPage, readByPage } from "../format/both-readers.ts";
 import { type NodeProcess, startNode } from "../support/node-process.ts";
 import { chooseSeed, seeded } from "../support/seeded.ts";
 import { StoredChain } from "../support/stored-chain.ts";
@@ -51,6 +52,9 @@ interface Written {
   attempts: Attempt[];
 }
 
+/** All receipts that were handed out, and the folder after the last kill as reader.py has it. */
+let killed: { readonly receipts: readonly AppendResponse[]; readonly read?: ReadByPage } | undefined;
+
 test(`kill -9, ${cycles} times`, { timeout: 900_000 }, async () => {
   const random = seeded(chooseSeed("kill"), large.to);
   const all: Written[] = Array.from({ length: streams }, (_, number) => {
@@ -59,6 +63,7 @@ test(`kill -9, ${cycles} times`, { timeout: 900_000 }, async () => {
   let acknowledged = 0;
   let unknown = 0;
   let kept = 0;
+  const receipts: AppendResponse[] = [];
   for (let cycle = 0; cycle < cycles; cycle++) {
     const node = await startNode({ data });
     const found = await checkAll(node, all);
@@ -66,7 +71,10 @@ test(`kill -9, ${cycles} times`, { timeout: 900_000 }, async () => {
     const fate = await appendUntilKilled(node, all, random.between(acknowledgements.from, acknowledgements.to));
     acknowledged += fate.acknowledged;
     unknown += fate.unknown;
+    receipts.push(...all.flatMap(({ attempts }) => attempts.flatMap(({ receipt }) => receipt ?? [])));
   }
+  assert.equal(receipts.length, acknowledged);
+  killed = { receipts, ...(hasPython ? { read: readByPage(data) } : {}) };
 
   const last = await startNode({ data });
   kept += (await checkAll(last, all)).unacknowledged;
@@ -138,6 +146,23 @@ test(`kill -9, ${cycles} times`, { timeout: 900_000 }, async () => {
     });
     for (;;) await appender.send(nextAttempt(written));
   }
+});
+
+test("the second reader finds in the killed folder the batch of every receipt", python, () => {
+  assert.ok(killed?.read, "the folder was not killed");
+  const { batches, errors, status } = killed.read;
+  assert.deepEqual([status, errors], [0, []]);
+  const lineOf = (...parts: (number | bigint | string | undefined)[]) => parts.join(" ");
+  const there = new Set(
+    batches.map(({ group, index, base_offset, records, digest }) => {
+      return lineOf(group, index, base_offset + records, digest);
+    }),
+  );
+  const missing = killed.receipts.filter(({ streamId, index, nextOffset, digest }) => {
+    return !there.has(lineOf(streamId, index, nextOffset, Buffer.from(digest).toString("hex")));
+  });
+  assert.deepEqual(missing, [], "these receipts are of batches that are not there");
+  console.log(`kill: reader.py finds the batches of all ${killed.receipts.length} receipts`);
 });
 
 /** Checks what was written to each stream since the last time; counts the batches that nobody had acknowledged. */

@@ -11,7 +11,7 @@ import { temporaryFolder } from "../support/data-folder.ts";
 import { unless } from "../support/skip.ts";
 import { type BatchLine, openSmall, whatLogsSay } from "./folder.ts";
 
-const hasPython = spawnSync("python3", ["--version"]).status === 0;
+export const hasPython = spawnSync("python3", ["--version"]).status === 0;
 /** Options of a test that needs python3. */
 export const python = unless(hasPython, "python3 is not there, in which the second reader is written");
 

@@ -3,7 +3,9 @@
  * The tail of a damaged log, which has no segment to go to, may take some frames: nothing new of that log comes between.
  * @module
  */
-import type { NoRoomError } from "../base/disk-errors.ts";
+import { DiskError, type NoRoomError } from "../base/disk-errors.ts";
+import type { Hash } from "../host/hash.ts";
+import { readBatch } from "./batch-reader.ts";
 import { RecordKind, recordHeader } from "./format.ts";
 import type { FrameBuilder } from "./frame-writer.ts";
 import type { JournaledLog } from "./group-log.ts";
@@ -30,6 +32,7 @@ export class Carrier implements Contributor {
   readonly #slot: number;
   readonly #journal: Journal;
   readonly #writeMark: MarkWriter;
+  readonly #hash: Hash;
   /** Batches of a tail by ring position, read before its frame is built: building waits for nothing. */
   readonly #read = new Map<JournaledLog, Map<number, Uint8Array>>();
   #copies: Copy[] = [];
@@ -39,9 +42,10 @@ export class Carrier implements Contributor {
     logs: readonly JournaledLog[],
     slot: number,
     journal: Journal,
-    how: { writeMark: MarkWriter; urgent: boolean },
+    how: { writeMark: MarkWriter; hash: Hash; urgent: boolean },
   ) {
     this.urgent = how.urgent;
+    this.#hash = how.hash;
     this.#logs = [...logs];
     this.#slot = slot;
     this.#journal = journal;
@@ -116,6 +120,12 @@ export class Carrier implements Contributor {
       // What came after the reading, perhaps in the place of what was cut off, is so new that it is in memory.
       const bytes = read.get(entry.ringPosition) ?? this.#journal.bytesAt(entry.ringPosition, entry.bytes);
       if (!bytes) return undefined;
+      // In a new frame, with a checksum of its own, it would pass for what was written.
+      if (readBatch(bytes, log.group, this.#hash)?.index !== index) {
+        throw new DiskError(
+          `journal/${this.#slot} is damaged: batch ${index} of group ${log.group} is not what it was`,
+        );
+      }
       batches.push(bytes);
     }
     return batches;

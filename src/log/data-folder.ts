@@ -123,7 +123,7 @@ class OpenFolder implements RepairableFolder, JournalHost {
       ring.ring,
     );
     this.#freeing = new Freeing({
-      ...{ journal: this.#journal, clock, settings, failed },
+      ...{ journal: this.#journal, clock, hash, settings, failed },
       writeMark: (group, frame) => this.marks.writeOne(group, frame),
       logs: () => this.#logs.values(),
     });

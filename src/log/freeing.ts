@@ -7,6 +7,7 @@
  */
 import { NoRoomError } from "../base/disk-errors.ts";
 import type { Clock } from "../host/clock.ts";
+import type { Hash } from "../host/hash.ts";
 import { Carrier, isPinning, type MarkWriter } from "./carrier.ts";
 import type { JournaledLog } from "./group-log.ts";
 import type { Journal } from "./journal.ts";
@@ -17,6 +18,7 @@ export interface FreeingContext {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly settings: LogSettings;
+  readonly hash: Hash;
   readonly writeMark: MarkWriter;
   logs(): Iterable<JournaledLog>;
   failed(error: Error): void;
@@ -80,11 +82,11 @@ export class Freeing {
 
   /** Damaged logs' tails have no segment to go to. What carries them now is the room that is held back. */
   async #carryDamaged(slot: number): Promise<void> {
-    const { journal, settings, writeMark } = this.#context;
+    const { journal, settings, writeMark, hash } = this.#context;
     const damaged = this.#pinning(slot).filter(({ state }) => state.damage !== undefined);
     const bytes = damaged.reduce((sum, { state }) => sum + state.tail.bytes, 0);
     if (bytes > settings.heldBackBytes / 4) throw new NoRoomError("damaged streams' newest batches fill the journal");
-    await new Carrier(damaged, slot, journal, { writeMark, urgent: true }).carry();
+    await new Carrier(damaged, slot, journal, { writeMark, hash, urgent: true }).carry();
   }
 
   /** Begins nothing more; resolves when nothing is on its way. */
@@ -102,7 +104,7 @@ export class Freeing {
   }
 
   #begin(slot: number): Round {
-    const { journal, settings, writeMark } = this.#context;
+    const { journal, settings, writeMark, hash } = this.#context;
     const all = this.#pinning(slot).sort((a, b) => b.state.tail.bytes - a.state.tail.bytes);
     const carried: JournaledLog[] = [];
     const pinning = all.filter(({ state }) => state.damage === undefined);
@@ -119,7 +121,7 @@ export class Freeing {
     const round = {
       slot,
       toFlush: pinning,
-      carrier: new Carrier(carried, slot, journal, { writeMark, urgent: false }),
+      carrier: new Carrier(carried, slot, journal, { writeMark, hash, urgent: false }),
       allBytes,
       leftBytes: allBytes,
       running: 0,
@@ -128,7 +130,7 @@ export class Freeing {
     };
     // Of a damaged log nothing can be flushed: its tail goes first, while there is room for it.
     if (damaged.length > 0)
-      this.#beside(round, new Carrier(damaged, slot, journal, { writeMark, urgent: false }).carry());
+      this.#beside(round, new Carrier(damaged, slot, journal, { writeMark, hash, urgent: false }).carry());
     return round;
   }
 

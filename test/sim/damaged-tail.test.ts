@@ -1,6 +1,8 @@
 /** The tail of a damaged log is carried in some frames, wherever in a file of the ring those begin. */
 import assert from "node:assert/strict";
-import { append, appendAll, execution, kibibyte, store } from "./support/machine.ts";
+import { FileNode } from "../../src/sim/file-node.ts";
+import { append, appendAll, execution, journal, kibibyte, store, watch } from "./support/machine.ts";
+import { flip } from "./support/planted.ts";
 
 /** Twelve batches, more than two frames take. */
 const tailLabels = Array.from({ length: 12 }, (_, batch) => `tail ${batch}`);
@@ -34,4 +36,34 @@ execution(
     }
   },
   { settings: { journalFiles: 4 }, variants: Array.from({ length: 20 }, (_, others) => others) },
+);
+
+execution(
+  "a batch in the ring that is not what it was is not carried on as if it were: the node ends, and says where",
+  async (machine, bit) => {
+    const first = await machine.open();
+    await append(first.log, "a");
+    await appendAll(first.log, ["b", "c"]);
+    await first.folder.close();
+    const { folder } = await machine.open();
+    const node = machine.disk.find(journal(0));
+    assert.ok(node instanceof FileNode);
+    const bytes = new Uint8Array(node.size);
+    node.read(bytes, 0);
+    const payloadAt = Buffer.from(bytes).indexOf("b.bbbb");
+    assert.ok(payloadAt > 0);
+    await flip(machine, journal(0), payloadAt - 128 + bit);
+    const busy = machine.logOf(folder, 2);
+    const writing = watch(
+      (async () => {
+        for (;;) await append(busy, "more", 3500);
+      })(),
+    );
+    const failure = await folder.failed;
+    assert.match(failure.message, /^journal\/0 is damaged: batch 2 of group 1/);
+    await machine.until("appends are refused", () => writing.outcome === failure);
+    machine.kill();
+    await assert.rejects(machine.open(), /The journal is damaged: .*journal\/0/);
+  },
+  { variants: [128 + 50, 40] },
 );

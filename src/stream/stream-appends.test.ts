@@ -74,6 +74,14 @@ describe("a producer's appends", () => {
     }
   });
 
+  test("sent again are answered also where nothing new has room", async () => {
+    const { folder, stream } = await newStream();
+    const first = await send(stream, 0);
+    folder.isFull = true;
+    assert.deepEqual(await send(stream, 0), { ...first, duplicate: true });
+    await assertRefused(send(stream, 1), { reason: "disk_full" });
+  });
+
   test("with a gap, of an old epoch, or of nobody known are refused with what would be taken", async () => {
     const { stream } = await newStream();
     await send(stream, 0);

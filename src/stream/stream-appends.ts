@@ -59,6 +59,8 @@ export class StreamAppends {
     const { field = "batch" } = options;
     log.checkServed();
     if (log.isSystem) throw systemStream(log.name, "stream", "appended to");
+    const known = options.series?.isBroken ? undefined : this.#committedDuplicate(options);
+    if (known) return known;
     const recordCount = checkRecords(payload, log.state.appendLimits, field);
     const { usage } = log.home;
     usage.check(payload.length, this.#what, log.name);
@@ -147,10 +149,21 @@ export class StreamAppends {
     }
     if (verdict.kind === "refused") throw verdict.refusal;
     const { first } = verdict;
-    const streamId = stored.id;
-    if (first === undefined) return { streamId, duplicate: true };
-    const { startOffset, recordCount, index, appendTimeMicros, digest } = first;
+    return first === undefined ? { streamId: stored.id, duplicate: true } : this.#receiptOf(first);
+  }
+
+  /** A retry of what is committed needs no place, so no limit and no want of room stands in its way. */
+  #committedDuplicate({ producer }: AppendOptions): AppendAnswer | undefined {
+    const { door, producers } = this.#log;
+    const verdict = producer && producers.judge(producer);
+    if (door === undefined || verdict?.kind !== "duplicate") return undefined;
+    const { first } = verdict;
+    return first !== undefined && first.index < door.commit.index ? this.#receiptOf(first) : undefined;
+  }
+
+  #receiptOf({ startOffset, recordCount, index, appendTimeMicros, digest }: ProducedBatch): AppendAnswer {
     const nextOffset = startOffset + recordCount;
+    const streamId = this.#log.stored.id;
     return { streamId, startOffset, nextOffset, index, appendTimeMicros, digest, duplicate: true };
   }
 

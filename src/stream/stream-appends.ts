@@ -59,18 +59,24 @@ export class StreamAppends {
     const { field = "batch" } = options;
     log.checkServed();
     if (log.isSystem) throw systemStream(log.name, "stream", "appended to");
-    const known = options.series?.isBroken ? undefined : this.#committedDuplicate(options);
-    if (known) return known;
     const recordCount = checkRecords(payload, log.state.appendLimits, field);
     const { usage } = log.home;
-    usage.check(payload.length, this.#what, log.name);
-    usage.coming(payload.length);
     let appended: AppendedBatch | undefined;
+    try {
+      usage.check(payload.length, this.#what, log.name);
+    } catch (error) {
+      const known = this.#committedDuplicate(options);
+      if (known) return known;
+      throw error;
+    }
+    usage.coming(payload.length);
     try {
       appended = await this.#send(payload, recordCount, { ...options, field });
     } catch (error) {
       if (log.isDeleted) throw log.gone();
       if (error instanceof NotTaken) return await this.#answer(error);
+      const known = this.#committedDuplicate(options);
+      if (known) return known;
       // What waits for a new term may be tried again with another, when this one was refused.
       if (options.series) options.series.isBroken = true;
       throw explainNoRoom(error, this.#what, { stream: log.name });
@@ -152,7 +158,7 @@ export class StreamAppends {
     return first === undefined ? { streamId: stored.id, duplicate: true } : this.#receiptOf(first);
   }
 
-  /** A retry of what is committed needs no place, so no limit and no want of room stands in its way. */
+  /** A retry of what is committed needs no place: where a limit or want of room keeps it from one, it is answered too. */
   #committedDuplicate({ producer }: AppendOptions): AppendAnswer | undefined {
     const { door, producers } = this.#log;
     const verdict = producer && producers.judge(producer);

@@ -7,7 +7,7 @@ import { Coverage } from "./coverage.ts";
 import { SimDisk, type Tally } from "./disk.ts";
 import { checkFiles } from "./left-files.ts";
 import { type LifeEnd, LogLife } from "./log-life.ts";
-import { type LogPlan, planOf, type Trouble } from "./log-plan.ts";
+import { type LogPlan, type PlanChoice, planOf } from "./log-plan.ts";
 import type { LogWorld } from "./log-world.ts";
 import { Broken } from "./must.ts";
 import { plantDamage } from "./planted-damage.ts";
@@ -29,13 +29,11 @@ export interface RunReport {
 }
 
 /** How to run. */
-export interface RunOptions {
+export interface RunOptions extends PlanChoice {
   /** Told of everything, line by line. */
   readonly trace?: (line: string) => void;
   /** What it does, where that is not to be drawn. */
   readonly script?: RunScript;
-  /** What goes wrong beside kills and power cuts, where that is not to be drawn. */
-  readonly trouble?: Trouble;
   /** Makes another disk of the one that the run would have. */
   readonly spoilDisk?: (disk: SimDisk) => void;
 }
@@ -46,7 +44,7 @@ export async function runLog(seed: number, options: RunOptions = {}): Promise<Ru
   const tally: Tally = new Map();
   const { trace } = options;
   const tell = trace && ((line: string) => trace(`${timeline.nowMs.toFixed(3).padStart(10)} ms  ${line}`));
-  const plan = planOf(SimRandom.of(seed), options.trouble);
+  const plan = planOf(SimRandom.of(seed), options);
   const disk = new SimDisk({ timeline, random: SimRandom.of(seed, 0), totalBytes: plan.volumeBytes, tally });
   const world = worldOn(disk, { seed, plan, trace: tell });
   options.spoilDisk?.(disk);
@@ -55,7 +53,10 @@ export async function runLog(seed: number, options: RunOptions = {}): Promise<Ru
   tell?.(`lives ${scriptText(script)}`);
   const report = { seed, script, tally, contents: () => disk.fingerprint(systemHash) };
   try {
-    for (const life of script) await live(world, life);
+    for (const life of script) {
+      disk.faults = plan;
+      await live(world, life);
+    }
     await liveLast(world);
     return { ...report, failure: undefined };
   } catch (error) {
@@ -70,7 +71,6 @@ function worldOn(disk: SimDisk, of: { seed: number; plan: LogPlan; trace: LogWor
   const coverage = new Coverage(disk.tally);
   const { journalFileBytes, journalFiles } = plan.settings;
   disk.trace = trace;
-  disk.faults = plan;
   disk.onWrite = (path, parts, at) => {
     coverage.written(path, parts, at);
     const slot = /^\/data\/journal\/(\d+)$/.exec(path)?.[1];
@@ -112,7 +112,7 @@ async function liveLast(world: LogWorld): Promise<void> {
   disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
   disk.totalBytes = plan.volumeBytes * 4;
   const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY } as const;
-  const life = { ...ending, countsSegments: false, powerCutAfter: false, number: plan.lives, steps: stepsTo(3) };
+  const life = { ...ending, counts: "all" as const, powerCutAfter: false, number: plan.lives, steps: stepsTo(3) };
   let end: LifeEnd;
   do end = await live(world, life);
   while (end === "damage refused");

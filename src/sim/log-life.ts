@@ -123,8 +123,10 @@ export class LogLife {
     }
     const { openFiles } = this.#process;
     must(this.#hasFailed || openFiles.length === 0, `left open at the end: ${openFiles.join(" ")}`);
-    disk.count("closed");
     this.#process.kill();
+    // What was on its way when it failed is where it was.
+    if (this.#hasFailed) return "failed";
+    disk.count("closed");
     return "closed";
   }
 

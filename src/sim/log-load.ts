@@ -162,6 +162,7 @@ export class LogLoad {
         if (outcomeOf(error, `removing group ${group}`, this.#life, model) === "unknown") return;
         disk.count("removal refused");
         model.stage = "made";
+        load.reads.end();
         this.#follow(model);
       },
     );

@@ -26,7 +26,7 @@ export interface LogPlan {
   readonly syncFails: number;
   readonly writeBackFails: number;
   /** The same as `syncFails`, while a log is cut, trimmed or begun anew; absent: no other than at other times. */
-  readonly changeSyncFails?: number;
+  readonly changeSyncFails: number | undefined;
   readonly copyOnWrite: boolean;
   /** How often the volume fills up, by step. */
   readonly fills: number;
@@ -134,6 +134,7 @@ function drawnPlan(random: SimRandom, given?: Trouble): LogPlan {
     groupsMax: random.pick([1, 3, 8]),
     syncFails: trouble === "sync" ? random.pick([0.005, 0.03]) : 0,
     writeBackFails: trouble === "sync" ? random.pick([0, 0.003]) : 0,
+    changeSyncFails: undefined,
     copyOnWrite: room && random.chance(0.2),
     fills: room ? random.pick([0, 0.01, 0.03]) : 0,
     payloadMaxBytes: random.pick([300, 2 * kibibyte, Math.floor(journalFileBytes / (room ? 68 : 17))]),

@@ -74,19 +74,19 @@ function cuts(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
 /** Many laps of a tiny ring that is freed in haste, ended while it is written. */
 function ring(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPlan> {
   return {
-    lives: random.between(3, 6),
-    stepsMin: 60,
-    stepsMax: 200,
+    lives: random.between(2, 4),
+    stepsMin: 40,
+    stepsMax: 120,
     settings: {
       ...settings,
       journalFileBytes: 64 * kibibyte,
       journalFiles: 2,
       tailMaxBytes: 2 * mebibyte,
-      carryMaxBytes: random.pick([0, 4 * kibibyte]),
+      carryMaxBytes: random.pick([0, 0, 4 * kibibyte]),
       markDelayMs: random.pick([1, 20]),
     },
     rolling: { maxBytes: 64 * mebibyte, maxAgeMicros: 1e12 },
-    groupsMax: random.pick([8, 16]),
+    groupsMax: random.pick([5, 8]),
     creations: 0.4,
     payloadMaxBytes: random.pick([300, 2000]),
     large: 0,

@@ -53,10 +53,7 @@ export async function runLog(seed: number, options: RunOptions = {}): Promise<Ru
   tell?.(`lives ${scriptText(script)}`);
   const report = { seed, script, tally, contents: () => disk.fingerprint(systemHash) };
   try {
-    for (const life of script) {
-      disk.faults = plan;
-      await live(world, life);
-    }
+    for (const life of script) await live(world, life);
     await liveLast(world);
     return { ...report, failure: undefined };
   } catch (error) {
@@ -87,6 +84,7 @@ function worldOn(disk: SimDisk, of: { seed: number; plan: LogPlan; trace: LogWor
 
 async function live(world: LogWorld, life: LifeScript): Promise<LifeEnd> {
   const { disk, trace, seed, plan } = world;
+  disk.faults = plan;
   trace?.(`=== life ${life.number}: ${life.kind} at call ${life.atCall}, ${life.steps.length} steps`);
   const end = await passTime(disk.timeline, new LogLife(world, life).run());
   trace?.(`=== life ${life.number} ended: ${end}`);
@@ -109,12 +107,12 @@ async function live(world: LogWorld, life: LifeScript): Promise<LifeEnd> {
 /** A last life without trouble, in which all that was acknowledged is read once more. */
 async function liveLast(world: LogWorld): Promise<void> {
   const { disk, plan } = world;
-  disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
   disk.totalBytes = plan.volumeBytes * 4;
   const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY } as const;
   const life = { ...ending, counts: "all" as const, powerCutAfter: false, number: plan.lives, steps: stepsTo(3) };
   let end: LifeEnd;
-  do end = await live(world, life);
+  const calm = { ...world, plan: { ...plan, syncFails: 0, writeBackFails: 0, changeSyncFails: undefined } };
+  do end = await live(calm, life);
   while (end === "damage refused");
   if (end === "closed" && plan.trouble !== "damage") checkFiles(world);
 }

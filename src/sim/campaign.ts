@@ -40,7 +40,7 @@ export async function runSeeds({ from, seeds, ...options }: Campaign): Promise<C
     const report = await runLog(seed, options);
     for (const [what, count] of report.tally) counts.set(what, (counts.get(what) ?? 0) + count);
     if (!report.failure) continue;
-    const found = failed.length < shrunkMax ? await toldShort(report, options) : told(report);
+    const found = failed.length < shrunkMax ? await toldShort(report, options) : told(report, options);
     failed.push(found);
     console.log(`seed ${seed}: ${found.message}\n  replay it: ${found.command}`);
   }
@@ -55,10 +55,11 @@ export function countsText(counts: Tally): string {
 
 async function toldShort(report: RunReport, { trace: _, ...options }: Omit<RunOptions, "script">): Promise<FailedSeed> {
   const { seed } = report;
-  return told(await shrink(report, (script) => runLog(seed, { ...options, script })));
+  return told(await shrink(report, (script) => runLog(seed, { ...options, script })), options);
 }
 
-function told({ seed, script, failure }: RunReport): FailedSeed {
-  const command = `npm run -s sim:disk -- --from ${seed} --lives ${scriptText(script)} --trace`;
+function told({ seed, script, failure }: RunReport, { profile }: Pick<RunOptions, "profile">): FailedSeed {
+  const steered = profile ? `--profile ${profile} ` : "";
+  const command = `npm run -s sim:disk -- ${steered}--from ${seed} --lives ${scriptText(script)} --trace`;
   return { seed, message: failure?.message ?? "", command };
 }

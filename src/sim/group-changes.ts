@@ -24,12 +24,15 @@ export async function changeLog(load: GroupLoad, random: SimRandom, life: LifeCo
   const change = await changeOf(random, load, life);
   if (!change || model.change || load.hasEnded || model.stage !== "made") return;
   model.begin(change);
+  const { disk, plan } = world;
+  disk.faults = { ...plan, syncFails: plan.changeSyncFails ?? plan.syncFails };
   const what = `${change.kind} ${placeOf(change)} of group ${model.group}`;
   world.trace?.(what);
   const done = makeChange(log, change).then(
     () => {
       world.trace?.(`${what} is done`);
-      world.disk.count(`changed: ${change.kind}`);
+      disk.faults = plan;
+      disk.count(`changed: ${change.kind}`);
       model.done();
       load.changed();
     },
@@ -38,7 +41,8 @@ export async function changeLog(load: GroupLoad, random: SimRandom, life: LifeCo
       const outcome = outcomeOf(error, what, life, model);
       // Then the next start tells.
       if (outcome === "unknown") return;
-      world.disk.count(`change refused: ${change.kind}`);
+      disk.faults = plan;
+      disk.count(`change refused: ${change.kind}`);
       model.undone();
       load.changed();
     },
@@ -111,7 +115,7 @@ function placeOf(change: Change): number {
 /** What may be done to a log now; `undefined`: what was drawn does not fit it. */
 async function changeOf(random: SimRandom, load: GroupLoad, life: LifeContext): Promise<Change | undefined> {
   const { model, log } = load;
-  const kind = random.pick<Change["kind"]>(model.isFollower ? ["cut", "cut", "cut", "drop", "install"] : ["drop"]);
+  const kind = random.pick<Change["kind"]>(model.isFollower ? life.world.plan.changeKinds : ["drop"]);
   switch (kind) {
     case "cut":
       return cutOf(random, model, log);

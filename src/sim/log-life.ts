@@ -9,6 +9,7 @@ import type { SimDisk } from "./disk.ts";
 import { resolveChange } from "./group-changes.ts";
 import { LogLoad } from "./log-load.ts";
 import type { GroupModel } from "./log-model.ts";
+import type { Counted } from "./log-plan.ts";
 import { type LifeContext, type LogWorld, outcomeOf } from "./log-world.ts";
 import { must } from "./must.ts";
 import { SimRandom } from "./random.ts";
@@ -17,6 +18,13 @@ import { SimClock } from "./timeline.ts";
 
 /** Where the data folder is. */
 const folderPath = "/data";
+
+/** How the paths begin whose calls count for a life's end. */
+const countedPaths = {
+  all: "",
+  segments: `${folderPath}/groups/`,
+  journal: `${folderPath}/journal/`,
+} as const satisfies Record<Counted, string>;
 
 /** How a life went. */
 export type LifeEnd = "closed" | "dead" | "failed" | "damage refused";
@@ -49,9 +57,10 @@ export class LogLife {
       this.#reject = reject;
     });
     world.coverage.began();
+    const counted = countedPaths[script.counts];
     let calls = 0;
     this.#process.onCall = (what, path) => {
-      if (!script.countsSegments || path.startsWith(`${folderPath}/groups/`)) calls += 1;
+      if (path.startsWith(counted)) calls += 1;
       world.coverage.called(what, path, this.#folder ? "work" : "start");
       if (calls === script.atCall) disk.timeline.after(0, () => this.#die(script.kind === "power cut"));
     };
@@ -99,6 +108,11 @@ export class LogLife {
     await load.run(this.#script.number, this.#script.steps);
     await load.settle();
     if (!this.#process.isAlive) return "dead";
+    const { kind: ending, atCall } = this.#script;
+    if (ending !== "close" && !Number.isFinite(atCall)) {
+      this.#die(ending === "power cut");
+      return "dead";
+    }
     trace?.("--- close");
     try {
       await folder.close();
@@ -109,8 +123,10 @@ export class LogLife {
     }
     const { openFiles } = this.#process;
     must(this.#hasFailed || openFiles.length === 0, `left open at the end: ${openFiles.join(" ")}`);
-    disk.count("closed");
     this.#process.kill();
+    // What was on its way when it failed is where it was.
+    if (this.#hasFailed) return "failed";
+    disk.count("closed");
     return "closed";
   }
 

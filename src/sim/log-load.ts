@@ -34,7 +34,7 @@ export class LogLoad {
     if (random.chance(plan.fills)) this.#fillVolume(random);
     const loads = [...this.#loads.values()].filter(({ hasEnded }) => !hasEnded);
     const [first, ...rest] = loads;
-    if (!first || (loads.length < plan.groupsMax && random.chance(0.1))) {
+    if (!first || (loads.length < plan.groupsMax && random.chance(plan.creations))) {
       this.#create(random);
       return;
     }
@@ -114,7 +114,7 @@ export class LogLoad {
     const firstState = checkpointState(noFold, group, random.between(0, 1500));
     const startOffset = random.pick([0, 0, 5, 2 ** 40]);
     const note = random.bytes(random.between(0, 40));
-    const isFollower = plan.changes > 0 && random.chance(0.6);
+    const isFollower = plan.changes > 0 && random.chance(plan.followers);
     const model = new GroupModel(group, { startOffset, checkpointState: firstState, hash, isFollower, note });
     groups.set(group, model);
     trace?.(`create group ${group}${isFollower ? ", whose commit index lags" : ""}`);
@@ -162,6 +162,7 @@ export class LogLoad {
         if (outcomeOf(error, `removing group ${group}`, this.#life, model) === "unknown") return;
         disk.count("removal refused");
         model.stage = "made";
+        load.reads.end();
         this.#follow(model);
       },
     );

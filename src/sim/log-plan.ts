@@ -4,6 +4,8 @@
  */
 import type { LogOptions } from "../log/settings.ts";
 import type { SegmentLimits } from "../log/types.ts";
+import type { Change } from "./log-model.ts";
+import { type Profile, profiles } from "./log-profiles.ts";
 import type { SimRandom } from "./random.ts";
 
 /** What goes wrong in a run, beside kills and power cuts. */
@@ -13,7 +15,8 @@ export type Trouble = "none" | "sync" | "room" | "damage";
 export interface LogPlan {
   readonly trouble: Trouble;
   readonly lives: number;
-  /** Most steps of a life; most lives have fewer. */
+  /** Least and most steps of a life; most lives have few. */
+  readonly stepsMin: number;
   readonly stepsMax: number;
   readonly settings: LogOptions & { readonly journalFileBytes: number; readonly journalFiles: number };
   readonly volumeBytes: number;
@@ -22,6 +25,8 @@ export interface LogPlan {
   /** Likelihoods by call of the disk. */
   readonly syncFails: number;
   readonly writeBackFails: number;
+  /** The same as `syncFails`, while a log is cut, trimmed or begun anew; absent: no other than at other times. */
+  readonly changeSyncFails: number | undefined;
   readonly copyOnWrite: boolean;
   /** How often the volume fills up, by step. */
   readonly fills: number;
@@ -32,17 +37,48 @@ export interface LogPlan {
   readonly largeMaxBytes: number;
   /** How often logs are cut, trimmed or begun anew, by step. */
   readonly changes: number;
+  /** What those changes are. */
+  readonly changeKinds: readonly [Change["kind"], ...Change["kind"][]];
+  /** How often a new log is a follower's, where there are changes: it may be cut and begun anew. */
+  readonly followers: number;
+  /** How often a step makes one more log, while there are fewer than `groupsMax`. */
+  readonly creations: number;
   /** Longest pause between two steps, milliseconds. */
   readonly pauseMaxMs: number;
+  readonly endings: EndingPlan;
 }
+
+/** How lives end. */
+export interface EndingPlan {
+  readonly kinds: readonly [Ending["kind"], ...Ending["kind"][]];
+  /** What is counted by those lives that count some calls only, and how often that is. */
+  readonly countedOnly: Exclude<Counted, "all">;
+  readonly countsSome: number;
+  /** How often a life that counts all calls ends soon. */
+  readonly soon: number;
+  /** Least and most calls of a life that ends soon, and of another. */
+  readonly soonFrom: number;
+  readonly soonMax: number;
+  readonly lateFrom: number;
+  readonly lateMax: number;
+  /** How often the power goes between two lives. */
+  readonly powerCuts: number;
+  /** How often a life does nothing but start, and is not closed. */
+  readonly idle: number;
+  /** How often a life that works is not closed either, and ends when all is done. */
+  readonly afterWork: number;
+}
+
+/** Calls of the disk that count for the end of a life: those about segments and their folders, or about the journal. */
+export type Counted = "all" | "segments" | "journal";
 
 /** How a life ends. */
 export interface Ending {
   readonly kind: "close" | "kill" | "power cut";
-  /** After so many calls of the disk; a life that has nothing more to do before is closed. */
+  /** After so many calls of the disk; a life that has nothing more to do before is closed. Infinite: when it has nothing more to do. */
   readonly atCall: number;
-  /** Only calls about segments and their folders count: so that many lives end while something is written there. */
-  readonly countsSegments: boolean;
+  /** So that many lives end while something is written there. */
+  readonly counts: Counted;
   /** The power goes before the next life. */
   readonly powerCutAfter: boolean;
 }
@@ -50,8 +86,20 @@ export interface Ending {
 const kibibyte = 1 << 10;
 const mebibyte = 1 << 20;
 
-/** `trouble`: what goes wrong, where it is not to be drawn. */
-export function planOf(random: SimRandom, given?: Trouble): LogPlan {
+/** What of a plan is not to be drawn. */
+export interface PlanChoice {
+  readonly trouble?: Trouble | undefined;
+  readonly profile?: Profile | undefined;
+}
+
+/** The plan of a run. */
+export function planOf(random: SimRandom, { trouble, profile }: PlanChoice = {}): LogPlan {
+  if (!profile) return drawnPlan(random, trouble);
+  const plan = drawnPlan(random, trouble ?? profiles[profile].trouble);
+  return { ...plan, ...profiles[profile].steer(random, plan) };
+}
+
+function drawnPlan(random: SimRandom, given?: Trouble): LogPlan {
   const drawn = random.pick<Trouble>(["none", "none", "none", "sync", "sync", "room", "room", "damage"]);
   const trouble = given ?? drawn;
   const room = trouble === "room";
@@ -63,6 +111,7 @@ export function planOf(random: SimRandom, given?: Trouble): LogPlan {
   return {
     trouble,
     lives: random.between(2, room ? 4 : 6),
+    stepsMin: 1,
     stepsMax: random.pick([15, 15, 30, 30, 30, 60, 60, 120]),
     settings: {
       journalFileBytes,
@@ -85,6 +134,7 @@ export function planOf(random: SimRandom, given?: Trouble): LogPlan {
     groupsMax: random.pick([1, 3, 8]),
     syncFails: trouble === "sync" ? random.pick([0.005, 0.03]) : 0,
     writeBackFails: trouble === "sync" ? random.pick([0, 0.003]) : 0,
+    changeSyncFails: undefined,
     copyOnWrite: room && random.chance(0.2),
     fills: room ? random.pick([0, 0.01, 0.03]) : 0,
     payloadMaxBytes: random.pick([300, 2 * kibibyte, Math.floor(journalFileBytes / (room ? 68 : 17))]),
@@ -93,13 +143,24 @@ export function planOf(random: SimRandom, given?: Trouble): LogPlan {
     largeMaxBytes: Math.floor(journalFileBytes / random.pick([1, 4, 8, 8, 8, 8, 8, 8]) / (room ? 4 : 1)),
     pauseMaxMs: random.pick([0, 5, 150]),
     changes: random.pick([0, 0.1, 0.3]),
+    changeKinds: ["cut", "cut", "cut", "drop", "install"],
+    followers: 0.6,
+    creations: 0.1,
+    endings: {
+      kinds: ["close", "kill", "kill", "power cut", "power cut"],
+      ...{ countedOnly: "segments", countsSome: 0.4, soon: 0.3, soonFrom: 1, soonMax: 60, lateFrom: 20, lateMax: 800 },
+      ...{ powerCuts: 0.3, idle: 0, afterWork: 0 },
+    },
   };
 }
 
-export function endingOf(random: SimRandom): Ending {
-  const kind = random.pick<Ending["kind"]>(["close", "kill", "kill", "power cut", "power cut"]);
-  const countsSegments = kind !== "close" && random.chance(0.4);
-  const soon = countsSegments || random.chance(0.3);
-  const atCall = kind === "close" ? Number.POSITIVE_INFINITY : soon ? random.skewed(1, 60) : random.skewed(20, 800);
-  return { kind, atCall, countsSegments, powerCutAfter: random.chance(0.3) };
+/** How a life of such a run ends. */
+export function endingOf(random: SimRandom, plan: EndingPlan): Ending {
+  const kind = random.pick(plan.kinds);
+  const counts = kind !== "close" && random.chance(plan.countsSome) ? plan.countedOnly : "all";
+  const soon = counts !== "all" || random.chance(plan.soon);
+  const drawnCall = () =>
+    soon ? random.skewed(plan.soonFrom, plan.soonMax) : random.skewed(plan.lateFrom, plan.lateMax);
+  const atCall = kind === "close" ? Number.POSITIVE_INFINITY : drawnCall();
+  return { kind, atCall, counts, powerCutAfter: random.chance(plan.powerCuts) };
 }

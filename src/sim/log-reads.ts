@@ -20,6 +20,8 @@ export class LogReads {
   #isReading = false;
   /** What stands at `#next` is damaged: there is no reading on. */
   #isBlocked = false;
+  /** Another reads in its place. */
+  #isOver = false;
 
   constructor(model: GroupModel, log: GroupLog, life: LifeContext) {
     this.#model = model;
@@ -41,6 +43,11 @@ export class LogReads {
     this.#durable();
   }
 
+  /** Another reads this log from now on, and is told of its changes. */
+  end(): void {
+    this.#isOver = true;
+  }
+
   /** Whether all is read that there is to read. */
   get isCaughtUp(): boolean {
     return this.#isBlocked || this.#model.end === this.#log.durableEnd.index;
@@ -48,7 +55,7 @@ export class LogReads {
 
   #durable(): void {
     const model = this.#model;
-    if (model.change) return;
+    if (model.change || this.#isOver) return;
     if (!model.isSpoiled) model.endSeen(this.#log.durableEnd);
     if (!model.isFollower) this.commit(this.#log.durableEnd.index);
     this.#life.spawn(this.#read());
@@ -65,7 +72,7 @@ export class LogReads {
   /** While a log is changed nobody knows what there is to read. */
   get #isReadable(): boolean {
     const { stage, change } = this.#model;
-    return (stage === "made" || stage === "making") && !change && !this.#isBlocked;
+    return (stage === "made" || stage === "making") && !change && !this.#isBlocked && !this.#isOver;
   }
 
   async #read(): Promise<void> {

@@ -7,7 +7,7 @@ import { Coverage } from "./coverage.ts";
 import { SimDisk, type Tally } from "./disk.ts";
 import { checkFiles } from "./left-files.ts";
 import { type LifeEnd, LogLife } from "./log-life.ts";
-import { type LogPlan, planOf, type Trouble } from "./log-plan.ts";
+import { type LogPlan, type PlanChoice, planOf } from "./log-plan.ts";
 import type { LogWorld } from "./log-world.ts";
 import { Broken } from "./must.ts";
 import { plantDamage } from "./planted-damage.ts";
@@ -29,13 +29,11 @@ export interface RunReport {
 }
 
 /** How to run. */
-export interface RunOptions {
+export interface RunOptions extends PlanChoice {
   /** Told of everything, line by line. */
   readonly trace?: (line: string) => void;
   /** What it does, where that is not to be drawn. */
   readonly script?: RunScript;
-  /** What goes wrong beside kills and power cuts, where that is not to be drawn. */
-  readonly trouble?: Trouble;
   /** Makes another disk of the one that the run would have. */
   readonly spoilDisk?: (disk: SimDisk) => void;
 }
@@ -46,7 +44,7 @@ export async function runLog(seed: number, options: RunOptions = {}): Promise<Ru
   const tally: Tally = new Map();
   const { trace } = options;
   const tell = trace && ((line: string) => trace(`${timeline.nowMs.toFixed(3).padStart(10)} ms  ${line}`));
-  const plan = planOf(SimRandom.of(seed), options.trouble);
+  const plan = planOf(SimRandom.of(seed), options);
   const disk = new SimDisk({ timeline, random: SimRandom.of(seed, 0), totalBytes: plan.volumeBytes, tally });
   const world = worldOn(disk, { seed, plan, trace: tell });
   options.spoilDisk?.(disk);
@@ -70,7 +68,6 @@ function worldOn(disk: SimDisk, of: { seed: number; plan: LogPlan; trace: LogWor
   const coverage = new Coverage(disk.tally);
   const { journalFileBytes, journalFiles } = plan.settings;
   disk.trace = trace;
-  disk.faults = plan;
   disk.onWrite = (path, parts, at) => {
     coverage.written(path, parts, at);
     const slot = /^\/data\/journal\/(\d+)$/.exec(path)?.[1];
@@ -87,6 +84,7 @@ function worldOn(disk: SimDisk, of: { seed: number; plan: LogPlan; trace: LogWor
 
 async function live(world: LogWorld, life: LifeScript): Promise<LifeEnd> {
   const { disk, trace, seed, plan } = world;
+  disk.faults = plan;
   trace?.(`=== life ${life.number}: ${life.kind} at call ${life.atCall}, ${life.steps.length} steps`);
   const end = await passTime(disk.timeline, new LogLife(world, life).run());
   trace?.(`=== life ${life.number} ended: ${end}`);
@@ -109,12 +107,12 @@ async function live(world: LogWorld, life: LifeScript): Promise<LifeEnd> {
 /** A last life without trouble, in which all that was acknowledged is read once more. */
 async function liveLast(world: LogWorld): Promise<void> {
   const { disk, plan } = world;
-  disk.faults = { syncFails: 0, writeBackFails: 0, copyOnWrite: plan.copyOnWrite };
   disk.totalBytes = plan.volumeBytes * 4;
   const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY } as const;
-  const life = { ...ending, countsSegments: false, powerCutAfter: false, number: plan.lives, steps: stepsTo(3) };
+  const life = { ...ending, counts: "all" as const, powerCutAfter: false, number: plan.lives, steps: stepsTo(3) };
   let end: LifeEnd;
-  do end = await live(world, life);
+  const calm = { ...world, plan: { ...plan, syncFails: 0, writeBackFails: 0, changeSyncFails: undefined } };
+  do end = await live(calm, life);
   while (end === "damage refused");
   if (end === "closed" && plan.trouble !== "damage") checkFiles(world);
 }

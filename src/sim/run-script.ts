@@ -3,7 +3,7 @@
  * - What a step does is drawn from the seed and the step's number, so it is the same whatever other steps there are.
  * @module
  */
-import { type Ending, endingOf, type LogPlan } from "./log-plan.ts";
+import { type Counted, type Ending, endingOf, type LogPlan } from "./log-plan.ts";
 import { SimRandom } from "./random.ts";
 
 /** One life. */
@@ -21,7 +21,15 @@ export type RunScript = readonly LifeScript[];
 export function scriptOf(seed: number, plan: LogPlan): RunScript {
   return Array.from({ length: plan.lives }, (_, number) => {
     const random = SimRandom.of(seed, number);
-    return { number, ...endingOf(random), steps: stepsTo(random.skewed(1, plan.stepsMax)) };
+    const life = {
+      number,
+      ...endingOf(random, plan.endings),
+      steps: stepsTo(random.skewed(plan.stepsMin, plan.stepsMax)),
+    };
+    const { idle, afterWork } = plan.endings;
+    const what = random.fraction();
+    if (what < idle) return { ...life, atCall: Number.POSITIVE_INFINITY, steps: [] };
+    return what < idle + afterWork ? { ...life, atCall: Number.POSITIVE_INFINITY } : life;
   });
 }
 
@@ -32,12 +40,13 @@ export function stepsTo(count: number): number[] {
 
 const letters = { close: "c", kill: "k", "power cut": "p" } as const;
 const kinds = { c: "close", k: "kill", p: "power cut" } as const;
+const countedLetters = { all: "", segments: "s", journal: "j" } as const satisfies Record<Counted, string>;
 
-/** Writes a script as one word, such as `0k35+:0-4,7/1c:0,1`: lives, each with its number, end, call and steps. `s`: of the calls about segments. */
+/** Writes a script as one word, such as `0k35+:0-4,7/1c:0,1`: lives, each with its number, end, call and steps. `s`, `j`: of the calls about segments, about the journal. */
 export function scriptText(script: RunScript): string {
   return script
-    .map(({ number, kind, atCall, countsSegments, powerCutAfter, steps }) => {
-      const call = Number.isFinite(atCall) ? `${atCall}${countsSegments ? "s" : ""}` : "";
+    .map(({ number, kind, atCall, counts, powerCutAfter, steps }) => {
+      const call = Number.isFinite(atCall) ? `${atCall}${countedLetters[counts]}` : "";
       return `${number}${letters[kind]}${call}${powerCutAfter ? "+" : ""}:${rangesOf(steps)}`;
     })
     .join("/");
@@ -46,14 +55,14 @@ export function scriptText(script: RunScript): string {
 /** Reads what `scriptText` wrote. @throws {RangeError} It is none. */
 export function readScript(text: string): RunScript {
   return text.split("/").map((life) => {
-    const found = /^(\d+)([ckp])(\d*)(s?)(\+?):([\d,-]*)$/.exec(life) ?? [];
+    const found = /^(\d+)([ckp])(\d*)([sj]?)(\+?):([\d,-]*)$/.exec(life) ?? [];
     const [, number, letter, call, counts, plus, steps = ""] = found;
     if (letter !== "c" && letter !== "k" && letter !== "p") throw new RangeError(`"${life}" is no life of a run`);
     return {
       number: Number(number),
       kind: kinds[letter],
       atCall: call ? Number(call) : Number.POSITIVE_INFINITY,
-      countsSegments: counts === "s",
+      counts: counts === "s" ? "segments" : counts === "j" ? "journal" : "all",
       powerCutAfter: plus === "+",
       steps: steps === "" ? [] : steps.split(",").flatMap(stepsIn),
     };

@@ -16,7 +16,7 @@ describe("a run of the log on the simulated disk", () => {
 
 const closed: LifeScript = {
   ...{ number: 1, kind: "close", atCall: Number.POSITIVE_INFINITY },
-  ...{ countsSegments: false, powerCutAfter: true, steps: stepsTo(4) },
+  ...{ counts: "all", powerCutAfter: true, steps: stepsTo(4) },
 };
 
 describe("one life dies at each of its calls", () => {
@@ -52,5 +52,5 @@ async function traced(seed: number): Promise<{ lines: string[]; contents: string
 }
 
 function died(number: number, kind: "kill" | "power cut", atCall: number, powerCutAfter = false): LifeScript {
-  return { number, kind, atCall, countsSegments: false, powerCutAfter, steps: stepsTo(12) };
+  return { number, kind, atCall, counts: "all", powerCutAfter, steps: stepsTo(12) };
 }

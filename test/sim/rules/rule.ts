@@ -1,3 +1,5 @@
+import type { Profile } from "../../../src/sim/log-profiles.ts";
+
 /** A rule of the log, how it is undone, and who notices. */
 export interface Rule {
   /** What does not hold any more. */
@@ -8,4 +10,6 @@ export interface Rule {
   readonly execution: string;
   /** Random runs catch it too: one of the seeds from 1 to this one fails. Absent: they meet it too seldom. */
   readonly seeds?: number;
+  /** How those runs are steered. Absent: they are not. */
+  readonly profile?: Profile;
 }

@@ -46,7 +46,11 @@ export async function tryWithout(rule: Rule): Promise<Outcome> {
     }
     const found = { execution: directed.status !== 0, why: directed.hung ? "it never ends" : whyOf(directed.output) };
     if (rule.seeds === undefined) return { ...found, seed: undefined, output: directed.output };
-    const random = await run(folder, ["test/sim/rules/first-failing-seed.ts", String(rule.seeds)]);
+    const random = await run(folder, [
+      "test/sim/rules/first-failing-seed.ts",
+      ...[String(rule.seeds), "1"],
+      ...(rule.profile ? [rule.profile] : []),
+    ]);
     const failing = /^seed (\d+) fails/m.exec(random.output)?.[1];
     // A run that never ends is caught as well: at the seed that was begun last.
     const begun = random.hung ? [...random.output.matchAll(/^seed (\d+) begins$/gm)].at(-1)?.[1] : undefined;
@@ -63,7 +67,8 @@ export function lineOf(rule: Rule, { execution, seed, why }: Outcome): string {
   const directed = execution ? `"${rule.execution}" fails (${why})` : `"${rule.execution}" DOES NOT FAIL`;
   if (rule.seeds === undefined) return `without "${rule.undone}": ${directed}; random runs meet it too seldom`;
   const caught = seed === undefined ? "NO RANDOM RUN FAILS" : `random: seed ${seed}`;
-  return `without "${rule.undone}": ${directed}; ${caught} of at most ${rule.seeds}`;
+  const runs = rule.profile ? `${rule.seeds} of the profile ${rule.profile}` : `${rule.seeds}`;
+  return `without "${rule.undone}": ${directed}; ${caught} of at most ${runs}`;
 }
 
 /** What a failed test says first: what was wrong, and with which values. */

@@ -19,13 +19,6 @@ import { SimClock } from "./timeline.ts";
 /** Where the data folder is. */
 const folderPath = "/data";
 
-/** How the paths begin whose calls count for a life's end. */
-const countedPaths = {
-  all: "",
-  segments: `${folderPath}/groups/`,
-  journal: `${folderPath}/journal/`,
-} as const satisfies Record<Counted, string>;
-
 /** How a life went. */
 export type LifeEnd = "closed" | "dead" | "failed" | "damage refused";
 
@@ -57,10 +50,10 @@ export class LogLife {
       this.#reject = reject;
     });
     world.coverage.began();
-    const counted = countedPaths[script.counts];
+    const counts = counterOf(script.counts);
     let calls = 0;
     this.#process.onCall = (what, path) => {
-      if (path.startsWith(counted)) calls += 1;
+      if (counts(what, path)) calls += 1;
       world.coverage.called(what, path, this.#folder ? "work" : "start");
       if (calls === script.atCall) disk.timeline.after(0, () => this.#die(script.kind === "power cut"));
     };
@@ -228,5 +221,24 @@ export class LogLife {
       return;
     }
     model.endSeen(log.durableEnd);
+  }
+}
+
+/** Tells of each call whether it counts for the end of a life. */
+function counterOf(counted: Counted): (what: string, path: string) => boolean {
+  switch (counted) {
+    case "all":
+      return () => true;
+    case "segments":
+      return (_, path) => path.startsWith(`${folderPath}/groups/`);
+    case "turns": {
+      let last: string | undefined;
+      return (what, path) => {
+        if (what !== "write" || !path.startsWith(`${folderPath}/journal/`)) return false;
+        const isTurn = last !== undefined && path !== last;
+        last = path;
+        return isTurn;
+      };
+    }
   }
 }

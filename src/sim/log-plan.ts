@@ -69,8 +69,8 @@ export interface EndingPlan {
   readonly afterWork: number;
 }
 
-/** Calls of the disk that count for the end of a life: those about segments and their folders, or about the journal. */
-export type Counted = "all" | "segments" | "journal";
+/** Calls of the disk that count for the end of a life: those about segments and their folders, or the first writes to another file of the journal than before. */
+export type Counted = "all" | "segments" | "turns";
 
 /** How a life ends. */
 export interface Ending {

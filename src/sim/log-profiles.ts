@@ -38,32 +38,32 @@ export const profileNames: readonly Profile[] = ["cuts", "ring", "kept", "full"]
 /** Many cuts into small segments, in many short lives, some of which fail. */
 function cuts(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPlan> {
   return {
-    lives: random.between(4, 9),
+    lives: random.between(5, 9),
     stepsMin: 8,
     stepsMax: 40,
     settings: { ...settings, journalFileBytes: 64 * kibibyte, tailMaxBytes: random.pick([200, 2 * kibibyte]) },
     rolling: { maxBytes: random.pick([600, 3 * kibibyte, 20 * kibibyte]), maxAgeMicros: 1e12 },
     groupsMax: random.pick([1, 2]),
     syncFails: 0.01,
-    changeSyncFails: random.pick([0.01, 0.1, 0.3]),
+    changeSyncFails: random.pick([0.02, 0.25, 0.25]),
     writeBackFails: random.pick([0, 0.003]),
-    payloadMaxBytes: random.pick([50, 400]),
+    payloadMaxBytes: random.pick([50, 50, 400]),
     large: random.pick([0.1, 0.5]),
     largeMaxBytes: 8 * kibibyte,
-    changes: random.pick([0.2, 0.5]),
+    changes: random.pick([0.3, 0.5]),
     changeKinds: ["cut"],
     followers: 1,
     pauseMaxMs: random.pick([5, 40]),
     endings: {
       ...endings,
-      kinds: ["kill", "power cut"],
+      kinds: ["kill", "power cut", "power cut"],
       ...{
         countsSome: 0.5,
         soon: 0.4,
         soonMax: 200,
         lateFrom: 100,
         lateMax: 500,
-        powerCuts: 0.2,
+        powerCuts: 0.1,
         idle: 0.4,
         afterWork: 0.1,
       },
@@ -75,8 +75,8 @@ function cuts(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
 function ring(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPlan> {
   return {
     lives: random.between(2, 4),
-    stepsMin: 40,
-    stepsMax: 120,
+    stepsMin: 30,
+    stepsMax: 90,
     settings: {
       ...settings,
       journalFileBytes: 64 * kibibyte,
@@ -86,7 +86,7 @@ function ring(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
       markDelayMs: random.pick([1, 20]),
     },
     rolling: { maxBytes: 64 * mebibyte, maxAgeMicros: 1e12 },
-    groupsMax: random.pick([5, 8]),
+    groupsMax: random.pick([8, 16]),
     creations: 0.4,
     payloadMaxBytes: random.pick([300, 2000]),
     large: 0,
@@ -94,8 +94,8 @@ function ring(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
     pauseMaxMs: random.pick([2, 5]),
     endings: {
       ...endings,
-      kinds: ["kill", "power cut", "power cut", "power cut"],
-      ...{ countedOnly: "journal", countsSome: 0.9, soonFrom: 70, soonMax: 400, powerCuts: 0.5, afterWork: 0.2 },
+      kinds: ["kill", "power cut", "power cut", "power cut", "power cut"],
+      ...{ countedOnly: "turns", countsSome: 0.9, soonFrom: 1, soonMax: 6, powerCuts: 0.5, afterWork: 0.1 },
     },
   };
 }

@@ -40,9 +40,9 @@ export function stepsTo(count: number): number[] {
 
 const letters = { close: "c", kill: "k", "power cut": "p" } as const;
 const kinds = { c: "close", k: "kill", p: "power cut" } as const;
-const countedLetters = { all: "", segments: "s", journal: "j" } as const satisfies Record<Counted, string>;
+const countedLetters = { all: "", segments: "s", turns: "t" } as const satisfies Record<Counted, string>;
 
-/** Writes a script as one word, such as `0k35+:0-4,7/1c:0,1`: lives, each with its number, end, call and steps. `s`, `j`: of the calls about segments, about the journal. */
+/** Writes a script as one word, such as `0k35+:0-4,7/1c:0,1`: lives, each with its number, end, call and steps. `s`, `t`: of the calls about segments, of the turns to another journal file. */
 export function scriptText(script: RunScript): string {
   return script
     .map(({ number, kind, atCall, counts, powerCutAfter, steps }) => {
@@ -55,14 +55,14 @@ export function scriptText(script: RunScript): string {
 /** Reads what `scriptText` wrote. @throws {RangeError} It is none. */
 export function readScript(text: string): RunScript {
   return text.split("/").map((life) => {
-    const found = /^(\d+)([ckp])(\d*)([sj]?)(\+?):([\d,-]*)$/.exec(life) ?? [];
+    const found = /^(\d+)([ckp])(\d*)([st]?)(\+?):([\d,-]*)$/.exec(life) ?? [];
     const [, number, letter, call, counts, plus, steps = ""] = found;
     if (letter !== "c" && letter !== "k" && letter !== "p") throw new RangeError(`"${life}" is no life of a run`);
     return {
       number: Number(number),
       kind: kinds[letter],
       atCall: call ? Number(call) : Number.POSITIVE_INFINITY,
-      counts: counts === "s" ? "segments" : counts === "j" ? "journal" : "all",
+      counts: counts === "s" ? "segments" : counts === "t" ? "turns" : "all",
       powerCutAfter: plus === "+",
       steps: steps === "" ? [] : steps.split(",").flatMap(stepsIn),
     };

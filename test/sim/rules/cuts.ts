@@ -11,6 +11,8 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 1: a redone truncation destroys nothing that came after it",
+    seeds: 1000,
+    profile: "cuts",
   },
   {
     undone: "no flush before `cut done`",
@@ -21,6 +23,8 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 1: nothing is written to segments before cut done is synced",
+    seeds: 1000,
+    profile: "full",
   },
   {
     undone: "a cut without `cut done` is redone",
@@ -31,6 +35,8 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: a cut that was synced is redone, and what it cut off is not back",
+    seeds: 1000,
+    profile: "cuts",
   },
   {
     undone: "the journal's last frame is written again before recovery acts on it",
@@ -62,6 +68,8 @@ export const cutRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 3: a cut is redone by shortening, which the page cache can't hide",
+    seeds: 1000,
+    profile: "cuts",
   },
   {
     undone: "recovery ends with a frame that says where logs end, and which cuts are done",

@@ -23,6 +23,7 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 2: a group that was made and never flushed outlives it too",
+    seeds: 1000,
   },
   {
     undone: "a file is used again only when `freed` is synced",
@@ -38,6 +39,8 @@ export const ringRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 2: a file that is torn while it is written anew is no damage",
+    seeds: 1000,
+    profile: "ring",
   },
   {
     undone: "a tail is carried whole",

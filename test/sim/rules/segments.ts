@@ -6,6 +6,8 @@ export const segmentRules: readonly Rule[] = [
     undone: "what recovery keeps above a mark is written again",
     patch: [{ find: "        await rewrite(file, from, read.position);\n", replace: "" }],
     execution: "journal-why 3: what recovery keeps above a mark it writes again",
+    seeds: 1000,
+    profile: "kept",
   },
   {
     undone: "recovery syncs the name of a segment that it keeps above the mark",

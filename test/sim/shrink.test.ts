@@ -64,13 +64,13 @@ describe("a run that fails", () => {
 });
 
 describe("the word of a run", () => {
-  const words = ["0c:", "2k35:0-4,7", "0p12s+:0/3c:1,3,5-6", "4c+:"];
+  const words = ["0c:", "2k35:0-4,7", "0p12s+:0/3c:1,3,5-6", "4c+:", "1k:0-3/2p:/3p2t:0-9"];
   for (const word of words) {
     test(`${word} says what its lives are, and is written again as it was`, () => {
       assert.equal(scriptText(readScript(word)), word);
     });
   }
-  for (const word of ["", "x", "0k", "0q3:1", "0c:a"]) {
+  for (const word of ["", "x", "0k", "0q3:1", "0k3j:1", "0c:a"]) {
     test(`"${word}" is none`, () => assert.throws(() => readScript(word), RangeError));
   }
 });

@@ -105,6 +105,8 @@ export const changeRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 6: a journaled batch of another history is dropped, though its index fits",
+    // No random run meets it: a batch is journaled when all before it is durable or in the journal, and cuts are replayed in
+    // their order. One of another history is there when somebody puts it there, as the execution does.
   },
   {
     undone: "recovery says what it dropped",

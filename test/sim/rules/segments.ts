@@ -18,6 +18,7 @@ export const segmentRules: readonly Rule[] = [
       },
     ],
     execution: "journal-why 3: a segment's name that recovery relies on is synced",
+    seeds: 1000,
   },
   {
     undone: "what is written is synced through the same handle, before that is closed",
@@ -61,6 +62,8 @@ export const segmentRules: readonly Rule[] = [
     undone: "a flush counts only if those before it did",
     patch: [{ find: "    return !this.#isStopped;\n", replace: "    return true;\n" }],
     execution: "a flush behind one that failed counts for nothing",
+    seeds: 1000,
+    profile: "kept",
   },
   {
     undone: "of two syncs of one file the second begins when the first has returned",

@@ -69,13 +69,16 @@ export interface EndingPlan {
   readonly afterWork: number;
 }
 
-/** Calls of the disk that count for the end of a life: those about segments and their folders, or the first writes to another file of the journal than before. */
+/**
+ * Calls of the disk that count for the end of a life: those about segments and their folders, or turns of the ring, which
+ * are first writes to another file of the journal than before.
+ */
 export type Counted = "all" | "segments" | "turns";
 
 /** How a life ends. */
 export interface Ending {
   readonly kind: "close" | "kill" | "power cut";
-  /** After so many calls of the disk; a life that has nothing more to do before is closed. Infinite: when it has nothing more to do. */
+  /** After so many calls of the disk; a life that is done before is closed. Infinite: when all is done. */
   readonly atCall: number;
   /** So that many lives end while something is written there. */
   readonly counts: Counted;

@@ -17,7 +17,7 @@ interface Steering {
 const kibibyte = 1 << 10;
 const mebibyte = 1 << 20;
 
-/** All of them. */
+/** What each of them does. */
 export const profiles: Readonly<Record<Profile, Steering>> = {
   cuts: { trouble: "sync", steer: cuts },
   ring: { trouble: "none", steer: ring },
@@ -47,6 +47,7 @@ function cuts(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
     syncFails: 0.01,
     changeSyncFails: random.pick([0.02, 0.25, 0.25]),
     writeBackFails: random.pick([0, 0.003]),
+    // A batch of one sector or two comes back whole, if at all.
     payloadMaxBytes: random.pick([50, 50, 400]),
     large: random.pick([0.1, 0.5]),
     largeMaxBytes: 8 * kibibyte,
@@ -57,16 +58,9 @@ function cuts(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
     endings: {
       ...endings,
       kinds: ["kill", "power cut", "power cut"],
-      ...{
-        countsSome: 0.5,
-        soon: 0.4,
-        soonMax: 200,
-        lateFrom: 100,
-        lateMax: 500,
-        powerCuts: 0.1,
-        idle: 0.4,
-        afterWork: 0.1,
-      },
+      ...{ countsSome: 0.5, soon: 0.4, soonMax: 200, lateFrom: 100, lateMax: 500 },
+      // What a start left undone shows when the power goes before anything is written over it.
+      ...{ powerCuts: 0.1, idle: 0.4, afterWork: 0.1 },
     },
   };
 }
@@ -82,6 +76,7 @@ function ring(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
       journalFileBytes: 64 * kibibyte,
       journalFiles: 2,
       tailMaxBytes: 2 * mebibyte,
+      // Where all tails are flushed, and logs are new, freeing takes longer than the ring has room for.
       carryMaxBytes: random.pick([0, 0, 4 * kibibyte]),
       markDelayMs: random.pick([1, 20]),
     },
@@ -117,20 +112,21 @@ function kept(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPla
     endings: {
       ...endings,
       kinds: ["kill", "kill", "power cut"],
+      // The page cache must outlive the failed life, and not the next one.
       ...{ countsSome: 0.5, soon: 0.6, lateMax: 200, powerCuts: 0.1, idle: 0.3 },
     },
   };
 }
 
 /** Cuts on a disk that is full again and again, and where overwriting takes room. */
-function full(random: SimRandom, { settings, endings, volumeBytes }: LogPlan): Partial<LogPlan> {
+function full(random: SimRandom, { settings, endings }: LogPlan): Partial<LogPlan> {
   return {
     stepsMin: 20,
     stepsMax: 120,
     settings: { ...settings, tailMaxBytes: 200 },
-    volumeBytes,
     rolling: { maxBytes: random.pick([20 * kibibyte, 64 * mebibyte]), maxAgeMicros: 1e12 },
     groupsMax: random.pick([1, 2]),
+    // Else a record finds room where the frame before it did: the ring's files are there already.
     copyOnWrite: true,
     fills: random.pick([0.1, 0.4]),
     payloadMaxBytes: 300,

@@ -85,7 +85,7 @@ describe("on a terminal", { ...unless(hasPty, "no pseudo-terminal to be had by s
   test("a bar shows how far it is, and the rate", { timeout }, () => {
     const big = file("shown", `${"x".repeat(99)}\n`.repeat(50_000));
     const output = shown("", "shown/bar", big);
-    assert.match(output, /=+-+ \d+% {2}[\d.]+ [kM]?B {2}[\d.]+ [kM]?B\/s/);
+    assert.match(output, /=+-* \d+% {2}[\d.]+ [kM]?B {2}[\d.]+ [kM]?B\/s/);
     assert.match(output, /appended 50,000 records to shown\/bar: /);
     assert.doesNotMatch(shown("", "shown/bar", big, "--quiet"), /B\/s/);
   });

@@ -17,12 +17,12 @@ const streams = 500;
 const inFlight = 64;
 /** Appends of one measurement, and how often each of the two is made. They alternate, as disks have moods. */
 const appends = 2_500;
-const rounds = 3;
+const rounds = 4;
 /**
  * What many streams may cost more than one, in journal syncs for an append: how many appends gather during a sync is up
  * to the machine's load at that moment. A sync for each stream would make it about nine times as many.
  */
-const noise = 1.5;
+const noise = 2;
 
 const large = { batches: 48, bytes: 1 << 20, inFlight: 4 };
 
@@ -51,7 +51,7 @@ describe("syncs", () => {
     const told = `journal syncs an append: one stream ${perAppend.one.toFixed(4)}, ${streams} ${perAppend.many.toFixed(4)}`;
     console.log(told);
     assert.ok(perAppend.many <= perAppend.one * noise, told);
-    assert.ok(perAppend.many < 0.25, told);
+    assert.ok(perAppend.many < 0.4, told);
   });
 
   const strace = unless(straceWorks(), "strace is missing or may not attach; syncs were counted by the log alone");

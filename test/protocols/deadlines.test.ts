@@ -2,32 +2,17 @@
  * Deadlines: kept on time, odd ones refused or taken as what they say (C043, C044), by both ways through the server.
  */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { AppendRequestSchema } from "../../src/wire/gen/tailrace/v1/log_pb.ts";
-import { allCallers, type Caller, callerKinds } from "./support/callers.ts";
+import { callerKinds } from "./support/callers.ts";
 import { rawCall } from "./support/raw-call.ts";
-import { type Gate, gated, passed } from "./support/slow-streams.ts";
-import { startTestNode, type TestNode } from "./support/test-node.ts";
+import { gatedNode, passed } from "./support/slow-streams.ts";
 
-let node: TestNode;
-let gate: Gate;
-let callers: Caller[] = [];
+const gated = gatedNode();
 before(async () => {
-  node = await startTestNode({
-    wrap: (streams) => {
-      const made = gated(streams);
-      gate = made.gate;
-      return made.streams;
-    },
-  });
-  callers = allCallers(node.url);
-  const [caller] = callers;
+  const [caller] = gated.callers;
   for (const stream of ["s", "quiet"]) await caller?.call("LogService/Append", { stream, records: [{}] });
-});
-after(async () => {
-  for (const caller of callers) caller.close();
-  await node.close();
 });
 
 const append: JsonObject = { stream: "s", records: [{}] };
@@ -68,10 +53,10 @@ for (const { contentType, header } of ways)
     for (const { value, outcome } of timeouts.filter((one) => one.header === header))
       test(`${header}: ${value}`, { timeout: 20_000 }, async () => {
         const appendMs = outcome === undefined ? 200 : 2000;
-        gate.beforeAppend = () => passed(appendMs);
+        gated.gate.beforeAppend = () => passed(appendMs);
         const body = contentType === "application/json" ? Buffer.from(JSON.stringify(append)) : appendBytes;
         const begin = performance.now();
-        const { error } = await rawCall(node.url, "LogService/Append", contentType, body, { [header]: value });
+        const { error } = await rawCall(gated.node.url, "LogService/Append", contentType, body, { [header]: value });
         if (outcome === undefined) assert.equal(error, undefined);
         else {
           assert.match(error ?? "it succeeded", outcome);
@@ -84,7 +69,7 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
   describe(name, () => {
     const call = async (rpc: string, request: JsonObject | JsonObject[], timeoutMs: number) => {
       const begin = performance.now();
-      const { error } = (await callers[number]?.call(rpc, request, { timeoutMs })) ?? {};
+      const { error } = (await gated.callers[number]?.call(rpc, request, { timeoutMs })) ?? {};
       const tookMs = performance.now() - begin;
       assert.ok(tookMs < timeoutMs + 1000, `it took ${tookMs} ms`);
       assert.equal(error?.code, "deadline_exceeded", error?.message);
@@ -92,7 +77,7 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
     };
 
     test("an append that is held is answered on time, and its fate is unknown", { timeout: 20_000 }, async () => {
-      gate.beforeAppend = () => passed(1500);
+      gated.gate.beforeAppend = () => passed(1500);
       const error = await call("LogService/Append", append, 150);
       // Some libraries end the call themselves before the server's answer is there.
       assert.ok(error?.detail === undefined || error.detail.fate === 2);
@@ -108,13 +93,13 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
 
     if (!canStreamRequests) return;
     test("a stream of appends is ended on time", { timeout: 20_000 }, async () => {
-      gate.beforeAppend = () => passed(1500);
+      gated.gate.beforeAppend = () => passed(1500);
       await call("LogService/AppendStream", [append, append], 150);
     });
   });
 
 test("no call is left behind", { timeout: 20_000 }, async () => {
   await passed(2100);
-  assert.match(await node.registry.metrics(), /^tailrace_open_calls 0$/m);
-  assert.deepEqual(node.logged, []);
+  assert.match(await gated.node.registry.metrics(), /^tailrace_open_calls 0$/m);
+  assert.deepEqual(gated.node.logged, []);
 });

@@ -1,35 +1,18 @@
 /** What clients are told when the node's disk fails under their calls, over every protocol. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { DiskError } from "../../src/base/disk-errors.ts";
 import { Fate } from "../../src/wire/gen/tailrace/v1/error_pb.ts";
-import { allCallers, type Caller, callerKinds } from "./support/callers.ts";
-import { type Gate, gated } from "./support/slow-streams.ts";
-import { startTestNode, type TestNode } from "./support/test-node.ts";
+import { callerKinds } from "./support/callers.ts";
+import { gatedNode } from "./support/slow-streams.ts";
 
-let node: TestNode;
-let gate: Gate;
-let callers: Caller[] = [];
-before(async () => {
-  node = await startTestNode({
-    wrap: (streams) => {
-      const made = gated(streams);
-      gate = made.gate;
-      return made.streams;
-    },
-  });
-  callers = allCallers(node.url);
-});
-after(async () => {
-  for (const caller of callers) caller.close();
-  await node.close();
-});
+const gated = gatedNode();
 
 describe("when the disk fails", () => {
   for (const [number, { name }] of callerKinds().entries()) {
     test(`an append on its way is told that its fate is unknown: ${name}`, async () => {
-      gate.beforeAppend = () => Promise.reject(new DiskError("Cannot sync /secret/place/journal/0: EIO", "EIO"));
-      const { error } = (await callers[number]?.call("LogService/Append", { stream: "s", records: [{}] })) ?? {};
+      gated.gate.beforeAppend = () => Promise.reject(new DiskError("Cannot sync /secret/place/journal/0: EIO", "EIO"));
+      const { error } = (await gated.callers[number]?.call("LogService/Append", { stream: "s", records: [{}] })) ?? {};
       assert.equal(error?.code, "internal");
       // grpc-js leaves some of what a gRPC message has percent-encoded as it is.
       assert.match(decodeURIComponent(error.message), /disk failed: what became of the append is not known/);
@@ -39,5 +22,5 @@ describe("when the disk fails", () => {
     });
   }
 
-  test("the log is not flooded: the node says once what failed", () => assert.deepEqual(node.logged, []));
+  test("the log is not flooded: the node says once what failed", () => assert.deepEqual(gated.node.logged, []));
 });

@@ -1,4 +1,8 @@
+import { after, before } from "node:test";
+import { present } from "../../../src/base/assert.ts";
 import type { AppendOptions, Stream, Streams } from "../../../src/stream/types.ts";
+import { allCallers, type Caller } from "./callers.ts";
+import { startTestNode, type TestNode } from "./test-node.ts";
 
 /** What appends wait for, or fail with, before they reach the stream behind. */
 export interface Gate {
@@ -38,6 +42,36 @@ export function gated(streams: Streams): { streams: Streams; gate: Gate } {
       },
       delete: (name, streamId) => streams.delete(name, streamId),
       list: (request) => streams.list(request),
+    },
+  };
+}
+
+/** A node whose appends go through a gate, and a caller a protocol, until the tests of the file are done. */
+export function gatedNode(): { readonly node: TestNode; readonly gate: Gate; readonly callers: readonly Caller[] } {
+  const started: { node?: TestNode; gate?: Gate; callers: Caller[] } = { callers: [] };
+  before(async () => {
+    started.node = await startTestNode({
+      wrap: (streams) => {
+        const { streams: behind, gate } = gated(streams);
+        started.gate = gate;
+        return behind;
+      },
+    });
+    started.callers = allCallers(started.node.url);
+  });
+  after(async () => {
+    for (const caller of started.callers) caller.close();
+    await started.node?.close();
+  });
+  return {
+    get node() {
+      return present(started.node, "the node has started");
+    },
+    get gate() {
+      return present(started.gate, "the node has started");
+    },
+    get callers() {
+      return started.callers;
     },
   };
 }

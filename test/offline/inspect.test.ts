@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { describe, test } from "node:test";
+import { connectTo } from "../../src/cli/connection.ts";
 import { once } from "../format/both-readers.ts";
 import { runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/data-folder.ts";
 import { startNode } from "../support/node-process.ts";
 import {
   batchesIn,
@@ -95,6 +97,35 @@ describe("inspect shows", () => {
     assert.deepEqual([shown.vote, shown.note], [{ term: 1, diskId, life: 0 }, [{ diskId, life: 0 }]]);
     assert.equal(shown.lastCheckpoint.settings.segmentMaxBytes, String(1 << 20));
     assert.deepEqual(shown.kinds, { checkpoint: 3, leaderChange: 1, records: largeRecords });
+  });
+
+  test("the producers that a stream knows, behind its last checkpoint too", { timeout }, async () => {
+    const data = temporaryFolder();
+    const node = await startNode({ data });
+    const { client, close } = connectTo(node.url);
+    await client.streams.createStream({ name: "made", settings: { segmentMaxBytes: 1n << 20n } });
+    const [early, late] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)];
+    const send = (id: Uint8Array, epoch: number, sequence: bigint) =>
+      client.log.append({
+        stream: "made",
+        records: [{ value: new Uint8Array(400_000) }],
+        producer: { id, epoch, sequence },
+      });
+    // Three fill a segment: the first producer is in the checkpoint behind them.
+    for (const sequence of [0n, 1n, 2n]) await send(early, 0, sequence);
+    const [first, again] = [await send(late, 3, 0n), await send(late, 3, 1n)];
+    assert.ok(first.startOffset === 3n && again.startOffset === 4n);
+    close();
+    await node.end("SIGTERM");
+    const shown = await inspect(data, "--stream", "made");
+    assert.equal(shown.segments.length, 2);
+    assert.deepEqual(
+      shown.producers.map(({ id, epoch, sequence, offset }: Record<string, unknown>) => [id, epoch, sequence, offset]),
+      [
+        ["01".repeat(16), 0, 2, 2],
+        ["02".repeat(16), 3, 1, 4],
+      ],
+    );
   });
 
   test("one batch: its header, and its records or what it says", { timeout }, async () => {

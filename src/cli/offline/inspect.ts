@@ -157,6 +157,7 @@ function streamView(checked: CheckedFolder, log: CheckedLog, facts: StreamFacts)
       ...{ firstIndex, bytes: sizeBytes, sealed: i < segments.length - 1 },
     })),
     checkpoints: facts.checkpoints,
+    producers: facts.producers,
     lastCheckpoint: facts.checkpoint,
     controlBatchesAfter: facts.later,
   };

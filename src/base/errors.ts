@@ -24,7 +24,10 @@ export type Reason =
   | "fenced"
   | "stale_epoch"
   | "sequence_gap"
-  | "unknown_producer";
+  | "unknown_producer"
+  | "not_leader"
+  | "fate_unknown"
+  | "cluster_refused";
 
 /** The Connect code that a reason comes with. */
 export type ErrorCode =
@@ -56,6 +59,9 @@ const codes: Record<Reason, ErrorCode> = {
   stale_epoch: "failed_precondition",
   sequence_gap: "failed_precondition",
   unknown_producer: "failed_precondition",
+  not_leader: "unavailable",
+  fate_unknown: "unavailable",
+  cluster_refused: "failed_precondition",
 };
 
 /** A limit and by how much it was passed. The name ends in its unit. */
@@ -63,6 +69,13 @@ export interface LimitFacts {
   readonly name: string;
   readonly value: number;
   readonly actual?: number;
+}
+
+/** How to reach a node. */
+export interface NodeAddress {
+  readonly nodeId: string;
+  /** URL of its api port; empty: not known. */
+  readonly url: string;
 }
 
 /** The typed part of a refusal: what a program reads. Positions are exclusive ends, times milliseconds. */
@@ -81,6 +94,8 @@ export interface ErrorFacts {
   /** The fence token in force; empty: none. */
   readonly fence?: Uint8Array;
   readonly retryAfterMs?: number;
+  /** The node that leads the stream. */
+  readonly leader?: NodeAddress;
   /** What became of an append; absent: the error is not about one, or it surely did nothing. */
   readonly fate?: "nothing_written" | "unknown";
 }

@@ -33,6 +33,10 @@ export interface Limits {
   readonly appendQueueMaxBytes: number;
   /** Most requests of one append stream that are taken and not yet answered. */
   readonly appendStreamMaxInFlight: number;
+  /** Longest wait of a request for a node that leads its stream. */
+  readonly leaderMaxWaitMs: number;
+  /** Longest wait for another node's answer to a request that was passed on. */
+  readonly forwardMaxMs: number;
 }
 
 /** What a node starts with. */
@@ -51,6 +55,8 @@ export const defaultLimits: Limits = {
   storedMaxBytes: 0,
   appendQueueMaxBytes: 256 << 20,
   appendStreamMaxInFlight: 64,
+  leaderMaxWaitMs: 5_000,
+  forwardMaxMs: 10_000,
 };
 
 /** Limits that a node can be without. */

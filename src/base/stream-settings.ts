@@ -3,7 +3,7 @@
  * @module
  */
 
-/** Settings of a stream, all filled. Bytes or seconds, as the name ends. */
+/** Settings of a stream, all filled. Bytes, seconds or a count, as the name ends. */
 export interface StreamSettings {
   /** A segment ends at this many bytes: 1 MiB to 1 GiB. */
   readonly segmentMaxBytes: number;
@@ -17,6 +17,8 @@ export interface StreamSettings {
   readonly recordMaxBytes: number;
   /** Largest payload of a batch; 0: as large as the node takes. */
   readonly batchMaxBytes: number;
+  /** On how many nodes it is kept; 0: three. Where the cluster has fewer voters, on all of them. */
+  readonly replicationFactor: number;
 }
 
 /** Settings and which of their changes they are. */

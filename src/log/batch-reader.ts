@@ -7,7 +7,14 @@ import { type BatchHeader, BatchKind, type ProducerStamp, type StoredBatch } fro
 import { getU64, sameBytes, viewOf } from "../base/bytes.ts";
 import { DataFolderError } from "../base/disk-errors.ts";
 import type { Hash } from "../host/hash.ts";
-import { batchHeader as at, batchMaxBytes, digestBytes, formatVersion, producerIdBytes } from "./format.ts";
+import {
+  batchHeader as at,
+  batchMaxBytes,
+  checkpointPrefixBytes,
+  digestBytes,
+  formatVersion,
+  producerIdBytes,
+} from "./format.ts";
 
 /** Kinds by their number. */
 const kinds: readonly (BatchKind | undefined)[] = Object.values(BatchKind).sort((a, b) => a - b);
@@ -135,6 +142,12 @@ export function digestInFrameFollows(
   const computed = new Uint8Array(digestBytes);
   hash.sha256Into([covered], computed, 0);
   return sameBytes(computed, batch.digest);
+}
+
+/** What a checkpoint's payload says of the batch before it; `undefined`: it is too short for that. */
+export function checkpointPrefix(payload: Uint8Array): { term: number; digest: Uint8Array } | undefined {
+  if (payload.length < checkpointPrefixBytes) return undefined;
+  return { term: getU64(viewOf(payload), 0), digest: payload.subarray(8, checkpointPrefixBytes) };
 }
 
 /** Whole length of a batch, header included. */

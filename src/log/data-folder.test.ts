@@ -161,6 +161,24 @@ describe("a data folder", () => {
     await (await open(data)).close();
   });
 
+  test("has the name that its first start gives, tells how often it was opened, and refuses another name", async () => {
+    const data = newPath();
+    const surroundings = { disk: nodeDisk(), clock: systemClock, hash: systemHash, random: systemRandom };
+    const settings = { journalFileBytes: 1 << 20, journalFiles: 2, arenaBytes: 1 << 20 };
+    for (const incarnation of [1, 2, 3]) {
+      const folder = await openDataFolder({ path: data, ...surroundings, settings, nodeId: "one" });
+      assert.deepEqual([folder.nodeId, folder.incarnation], ["one", incarnation]);
+      await folder.close();
+    }
+    await assert.rejects(openDataFolder({ path: data, ...surroundings, settings, nodeId: "two" }), {
+      name: "DataFolderError",
+      message: `The data folder ${data} is of the node "one", not of "two"`,
+    });
+    const unnamed = await open(data);
+    assert.equal(unnamed.nodeId, "one");
+    await unnamed.close();
+  });
+
   test("takes no appends after it was asked to close, and closing twice is closing once", async () => {
     const folder = await open(newPath());
     const log = make(folder);

@@ -24,9 +24,10 @@ import { JournaledLog } from "./group-log.ts";
 import { logBeginning, type Mark, stateBytes, writeState } from "./group-state.ts";
 import { IndexMemory } from "./index-memory.ts";
 import { Journal, type JournalHost } from "./journal.ts";
-import { moveAside, removeLeftovers } from "./leftovers.ts";
+import { moveAside, moveLogAside, removeLeftovers } from "./leftovers.ts";
 import { groupStateOf, isPlaced, type LogState, logStateOf } from "./log-state.ts";
 import { Marks } from "./marks.ts";
+import { NewLife } from "./new-life.ts";
 import { recoverLogs } from "./recovery.ts";
 import { type OpenedRing, openRing } from "./ring-open.ts";
 import { RoomWatch } from "./room-watch.ts";
@@ -45,6 +46,8 @@ export interface DataFolderOptions {
   readonly hash: Hash;
   readonly random: Random;
   readonly settings?: LogOptions;
+  /** Name of the node that the folder is of, or of a new folder will be; left out: the one it has, or a random one. */
+  readonly nodeId?: string;
   /** Told how far a recovery is: groups that are done, of all. */
   readonly progress?: (done: number, all: number) => void;
 }
@@ -85,6 +88,7 @@ export async function openToRepair(options: DataFolderOptions): Promise<Repairab
 class OpenFolder implements RepairableFolder, JournalHost {
   readonly nodeId: string;
   readonly diskId: Uint8Array;
+  readonly incarnation: number;
   readonly failed: Promise<Error>;
   report: RecoveryReport;
   readonly #options: DataFolderOptions;
@@ -110,6 +114,7 @@ class OpenFolder implements RepairableFolder, JournalHost {
     this.#ring = ring;
     this.nodeId = id.nodeId;
     this.diskId = id.diskId;
+    this.incarnation = ring.ring.incarnation;
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
@@ -168,8 +173,9 @@ class OpenFolder implements RepairableFolder, JournalHost {
       ...{ syncs, flushes: 0, flushBytes: 0, directBytes: 0 },
       ...{ appendedBatches: 0, appendedBytes: 0, gatheredBytes: 0 },
     };
-    const { path, disk, hash, random, settings = {} } = options;
-    const ring = await openRing({ path, disk, hash, random, options: settings, syncs });
+    const { path, disk, hash, random, settings = {}, nodeId } = options;
+    const name = nodeId === undefined ? {} : { nodeId };
+    const ring = await openRing({ path, disk, hash, random, options: settings, syncs, ...name });
     const folder = new OpenFolder(options, lock, ring, counters);
     try {
       if (ring.kind !== "created") await folder.#recover();
@@ -193,6 +199,10 @@ class OpenFolder implements RepairableFolder, JournalHost {
       ringBytesMax: settings.journalFiles * settings.journalFileBytes,
       ringWaits: this.#journal.timesWaited,
     };
+  }
+
+  get noRoom(): string | undefined {
+    return this.#rooms.refusal(this.#unflushedBytes())?.message;
   }
 
   groups(): Iterable<number> {
@@ -233,7 +243,7 @@ class OpenFolder implements RepairableFolder, JournalHost {
     const why = "it was deleted";
     const todo = "Create it again, if it is still wanted";
     try {
-      await log.end(new TailraceError("stream_not_found", { what, why, todo }));
+      await log.endWith(new TailraceError("stream_not_found", { what, why, todo }));
       await this.#writeGone(log);
     } catch (error) {
       log.goOn();
@@ -244,6 +254,27 @@ class OpenFolder implements RepairableFolder, JournalHost {
     await moveAside(this.#options.disk, this.#options.path, group);
     // Who opened a file in between would keep its room taken.
     await this.#context.handles.closeBelow(folder);
+  }
+
+  async renew(group: NewGroup, why = "it was lost here and begins anew"): Promise<GroupLog> {
+    const old = present(this.#logs.get(group.group), `group ${group.group} is not there`);
+    const what = `The log of the stream with id ${group.group}`;
+    const words = { what, why, todo: "Ask again" };
+    let log: GroupLog;
+    try {
+      await old.endWith(new TailraceError("not_ready", words, { fate: "nothing_written" }));
+      log = await this.#writeNewLife(old, group);
+    } catch (error) {
+      old.goOn();
+      throw error;
+    }
+    const { logNumber } = old.state;
+    const folder = `${this.#context.groupsFolder}/${group.group}/${logNumber}`;
+    await this.#context.handles.closeBelow(folder);
+    await moveLogAside(this.#options.disk, this.#options.path, group.group, logNumber);
+    // Who opened a file in between would keep its room taken.
+    await this.#context.handles.closeBelow(folder);
+    return log;
   }
 
   async cutDamaged(group: number, to: Mark): Promise<void> {
@@ -315,7 +346,7 @@ class OpenFolder implements RepairableFolder, JournalHost {
     if (this.#logs.get(log.group) !== log) return;
     this.#logs.delete(log.group);
     log.removed();
-    this.marks.drop(log.group);
+    this.marks.forget(log.group);
     this.#snapshotBytes -= recordBytes(stateBytes(groupStateOf(log.state)));
   }
 
@@ -348,6 +379,20 @@ class OpenFolder implements RepairableFolder, JournalHost {
     });
     // A journal that failed settles nothing.
     await Promise.race([settled, this.#journal.idle().then(() => settled)]);
+  }
+
+  async #writeNewLife(old: JournaledLog, group: NewGroup): Promise<GroupLog> {
+    const { hash } = this.#options;
+    const settled = new Promise<GroupLog>((resolve, refused) => {
+      // In the same turn, or the next snapshot would name the old one.
+      const begun = (state: LogState) => {
+        this.#drop(old);
+        resolve(this.#add(state, []));
+      };
+      this.#journal.submit(new NewLife(old.state, group, { journal: this.#journal, hash }, { begun, refused }));
+    });
+    // A journal that failed settles nothing.
+    return await Promise.race([settled, this.#journal.idle().then(() => settled)]);
   }
 
   /** Bytes that segments are still to have: of tails at the last look, and at most what was appended since. */

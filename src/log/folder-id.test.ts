@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { DataFolderError } from "../base/disk-errors.ts";
 import { systemHash } from "../host/hash.ts";
 import { systemRandom } from "../host/random.ts";
-import { makeId, readId, writeId } from "./folder-id.ts";
+import { checkNode, makeId, readId, writeId } from "./folder-id.ts";
 
 describe("the id file", () => {
   test("has each field where docs/format.md says", () => {
@@ -23,6 +23,16 @@ describe("the id file", () => {
     const [one, other] = [makeId(systemRandom), makeId(systemRandom)];
     assert.deepEqual(readId(writeId(one, systemHash), "/data/id", systemHash), one);
     assert.notDeepEqual(one, other);
+  });
+
+  test("has the name that a node is given, and no other node may have the folder", () => {
+    const id = makeId(systemRandom, "node-1");
+    assert.equal(id.nodeId, "node-1");
+    checkNode(id, "node-1", "/data");
+    assert.throws(() => checkNode(id, "node-2", "/data"), {
+      message: 'The data folder /data is of the node "node-1", not of "node-2"',
+      todo: 'Start it as "node-1" or without a name, or give "node-2" a folder of its own',
+    });
   });
 
   test("with any bit flipped, or cut, is damaged: the message names it and says what to do", () => {

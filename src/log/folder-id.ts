@@ -18,10 +18,19 @@ export interface FolderId {
   readonly crcKey: number;
 }
 
-/** A new one. */
-export function makeId(random: Random): FolderId {
-  const nodeId = [...random.bytes(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** A new one. @param name The node's; left out: a random one. */
+export function makeId(random: Random, name?: string): FolderId {
+  const nodeId = name ?? [...random.bytes(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return { nodeId, diskId: random.bytes(16), crcKey: viewOf(random.bytes(4)).getUint32(0, true) };
+}
+
+/** @throws {DataFolderError} The folder at `path` is another node's. */
+export function checkNode(id: FolderId, name: string, path: string): void {
+  if (id.nodeId === name) return;
+  throw new DataFolderError(
+    `The data folder ${path} is of the node "${id.nodeId}", not of "${name}"`,
+    `Start it as "${id.nodeId}" or without a name, or give "${name}" a folder of its own`,
+  );
 }
 
 export function writeId(id: FolderId, hash: Hash): Uint8Array {

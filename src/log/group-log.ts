@@ -4,9 +4,10 @@
  * @module
  */
 import type { BatchHeader, StoredBatch } from "../base/batch.ts";
-import { DiskError } from "../base/disk-errors.ts";
 import type { TailraceError } from "../base/errors.ts";
 import { damagedLog } from "./admission.ts";
+import { BatchFacts } from "./batch-facts.ts";
+import { firstUnfit } from "./chain-check.ts";
 import { CommitIndex } from "./commit-index.ts";
 import type { LogContext } from "./context.ts";
 import type { Mark } from "./group-state.ts";
@@ -14,11 +15,14 @@ import { cutDamagedLog, cutLog, dropLogBefore, installLog } from "./log-changes.
 import { savePromised } from "./log-promises.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
+import { LogTurns } from "./log-turns.ts";
+import { mendLog } from "./mending.ts";
 import { Rounds } from "./rounds.ts";
-import { isDamage } from "./segment.ts";
 import { segmentSizes } from "./segment-sizes.ts";
 import type { Segments } from "./segments.ts";
+import type { VerifiedBatch } from "./stored-batch.ts";
 import { Tail } from "./tail.ts";
+import { TermStarts } from "./term-starts.ts";
 import type {
   AppendedBatch,
   CheckpointState,
@@ -30,8 +34,11 @@ import type {
   Promised,
   SegmentLimits,
   SegmentSize,
+  StoredAppendOptions,
+  TermStart,
   Vote,
 } from "./types.ts";
+import type { Unsynced } from "./unsynced.ts";
 
 /** One group's log. */
 export class JournaledLog implements GroupLog {
@@ -41,30 +48,43 @@ export class JournaledLog implements GroupLog {
   readonly #rounds: Rounds;
   readonly #reader: LogReader;
   readonly #commit: CommitIndex;
-  /** Changes of the log other than appends, one after the other; nothing is on its way while one runs. */
-  #changes: Promise<void> = Promise.resolve();
-  /** How many run or wait. */
-  #changing = 0;
-  /** How many have begun. */
-  #changesBegun = 0;
+  readonly #termStarts: TermStarts;
+  readonly #facts: BatchFacts;
+  readonly #turns: LogTurns;
+  /** The damage that a read met, if there is no other. */
+  #damageRead: string | undefined;
   /** Settles when a removal that began is over: the log is gone, or goes on. */
   #removal: Promise<void> | undefined;
   #removalOver: () => void = () => {};
   readonly #durableListeners = new Set<() => void>();
+  readonly #takenBackListeners = new Set<() => void>();
   readonly #commitListeners = new Set<() => void>();
 
   constructor(state: LogState, segments: Segments, context: LogContext) {
     this.state = state;
     this.segments = segments;
     this.#context = context;
-    this.#rounds = new Rounds(state, segments, context, () => {
-      for (const listener of this.#durableListeners) listener();
+    this.#rounds = new Rounds(state, segments, context, {
+      durable: (batches) => {
+        for (const { batch, appended } of batches) if (appended) this.#termStarts.durable(batch, appended);
+        tell(this.#durableListeners);
+      },
+      takenBack: () => tell(this.#takenBackListeners),
     });
-    this.#reader = new LogReader(state, segments, context);
-    const offsetAt = (index: number) => this.#reading(() => this.#reader.offsetAt(index));
-    this.#commit = new CommitIndex(state, offsetAt, () => {
-      for (const listener of this.#commitListeners) listener();
+    this.#turns = new LogTurns(this.#rounds, context, {
+      changing: () => this.#termStarts.forget(),
+      damage: ({ why }) => {
+        // Nothing more is appended behind it.
+        if (state.damage === undefined) this.#damageRead = why;
+        state.damage ??= why;
+      },
     });
+    const unsynced: Unsynced = (fromIndex) => this.#rounds.unsynced(fromIndex);
+    this.#reader = new LogReader(state, segments, context, unsynced);
+    this.#termStarts = new TermStarts(state, segments, this.#reader);
+    this.#facts = new BatchFacts(state, this.#reader, this.#termStarts, unsynced);
+    const offsetAt = (index: number) => this.#turns.reading(() => this.#reader.offsetAt(index));
+    this.#commit = new CommitIndex(state, offsetAt, () => tell(this.#commitListeners));
   }
 
   get group(): number {
@@ -79,8 +99,16 @@ export class JournaledLog implements GroupLog {
     return this.state.durable;
   }
 
+  get end(): LogPosition {
+    return this.#rounds.end;
+  }
+
   get commit(): { readonly index: number; readonly offset: number } {
     return this.state.commit;
+  }
+
+  get life(): number {
+    return this.state.life;
   }
 
   get vote(): Vote {
@@ -103,12 +131,16 @@ export class JournaledLog implements GroupLog {
     return this.state.damage;
   }
 
-  rollBy(limits: SegmentLimits, checkpointState: CheckpointState): void {
-    this.#rounds.rolling.begin(limits, checkpointState);
+  rollBy(limits: SegmentLimits, checkpointState: CheckpointState, stamped?: NewBatch["stamped"]): void {
+    this.#rounds.rolling.begin(limits, checkpointState, stamped);
   }
 
   append(batch: NewBatch): Promise<AppendedBatch> {
     return this.#rounds.append(batch);
+  }
+
+  appendStored(batch: VerifiedBatch, options: StoredAppendOptions = {}): Promise<AppendedBatch> {
+    return this.#rounds.appendStored(batch, options);
   }
 
   /** Makes the log: batch 0, whose record tells the journal of the group. */
@@ -127,25 +159,27 @@ export class JournaledLog implements GroupLog {
   }
 
   onDurable(listener: () => void): () => void {
-    this.#durableListeners.add(listener);
-    return () => this.#durableListeners.delete(listener);
+    return listen(this.#durableListeners, listener);
+  }
+
+  onTakenBack(listener: () => void): () => void {
+    return listen(this.#takenBackListeners, listener);
   }
 
   onCommit(listener: () => void): () => void {
-    this.#commitListeners.add(listener);
-    return () => this.#commitListeners.delete(listener);
+    return listen(this.#commitListeners, listener);
   }
 
   read(request: LogReadRequest): Promise<StoredBatch[]> {
-    return this.#reading(() => this.#reader.read(request));
+    return this.#turns.reading(() => this.#reader.read(request));
   }
 
   findTime(micros: number, belowIndex: number): Promise<{ index: number; offset: number }> {
-    return this.#reading(() => this.#reader.findTime(micros, belowIndex));
+    return this.#turns.reading(() => this.#reader.findTime(micros, belowIndex));
   }
 
   async lastCheckpoint(): Promise<StoredBatch> {
-    const checkpoint = await this.#reading(() => this.#reader.lastCheckpoint());
+    const checkpoint = await this.#turns.reading(() => this.#reader.lastCheckpoint());
     this.#rounds.rolling.read(checkpoint);
     return checkpoint;
   }
@@ -153,7 +187,7 @@ export class JournaledLog implements GroupLog {
   async *headers(index: number): AsyncGenerator<BatchHeader> {
     for (let next = index; ; ) {
       const from = next;
-      const headers = await this.#reading(() => this.#reader.headers(from));
+      const headers = await this.#turns.reading(() => this.#reader.headers(from));
       const last = headers.at(-1);
       if (!last) return;
       yield* headers;
@@ -161,8 +195,20 @@ export class JournaledLog implements GroupLog {
     }
   }
 
+  termStarts(): Promise<TermStart[]> {
+    return this.#turns.reading(() => this.#facts.termStarts());
+  }
+
+  termAt(index: number): Promise<number | undefined> {
+    return this.#turns.reading(() => this.#facts.termAt(index));
+  }
+
+  digestAt(index: number): Promise<Uint8Array | undefined> {
+    return this.#turns.reading(() => this.#facts.digestAt(index));
+  }
+
   async *controlBatches(index: number): AsyncGenerator<StoredBatch> {
-    for (const control of await this.#reading(() => this.#reader.controls(index))) {
+    for (const control of await this.#turns.reading(() => this.#reader.controls(index))) {
       const request = { from: { index: control }, belowIndex: control + 1, maxBytes: 1 };
       const [batch] = await this.read(request);
       // Cut off meanwhile, or below the base.
@@ -171,17 +217,48 @@ export class JournaledLog implements GroupLog {
   }
 
   cut(index: number): Promise<void> {
-    return this.#change(() => cutLog(this.#parts, index));
+    return this.#turns.change(() => cutLog(this.#parts, index));
   }
 
   /** Ends it where what is whole of it ends: `to` is a place in its segments, above the base. */
   cutDamaged(to: Mark): Promise<void> {
-    return this.#change(() => cutDamagedLog(this.#parts, to));
+    return this.#turns.change(() => cutDamagedLog(this.#parts, to));
+  }
+
+  async selfCheck(checkpointIndex?: number): Promise<{ index: number } | undefined> {
+    const index = await this.#turns.reading(() => firstUnfit(this.#parts, checkpointIndex ?? this.base.index));
+    if (index !== undefined) return { index };
+    // What a read met went with a trim, or passed.
+    if (checkpointIndex === undefined && this.state.damage === this.#damageRead) this.leaveDamage();
+    return undefined;
+  }
+
+  async repair(index: number, bytes: Uint8Array): Promise<{ belowIndex: number }> {
+    let belowIndex = index;
+    await this.#turns.change(async () => {
+      this.#refuseFound("repair");
+      belowIndex = await mendLog(this.#parts, index, bytes);
+      // If there is more, the next read meets it.
+      this.leaveDamage();
+    });
+    return { belowIndex };
+  }
+
+  leaveDamage(): void {
+    this.#refuseFound("go on with");
+    this.state.damage = undefined;
+    this.#damageRead = undefined;
+  }
+
+  /** What a start finds missing is more than some bytes. */
+  #refuseFound(act: string): void {
+    const { state } = this;
+    if (state.damage !== this.#damageRead) throw damagedLog(state, act, state.damage ?? "");
   }
 
   async segmentBelow(offset: number): Promise<number> {
     const { state, segments } = this;
-    const found = await this.#reading(() => segments.lastBelow(offset));
+    const found = await this.#turns.reading(() => segments.lastBelow(offset));
     // A segment that grows may have begun with a checkpoint that is not synced there yet.
     return Math.max(Math.min(found ?? 0, state.flushed.segment), state.base.index);
   }
@@ -195,17 +272,17 @@ export class JournaledLog implements GroupLog {
   }
 
   install(checkpoint: Uint8Array): Promise<void> {
-    return this.#change(() => installLog(this.#parts, checkpoint));
+    return this.#turns.change(() => installLog(this.#parts, checkpoint));
   }
 
   /** Ends it: what waits and what comes is refused with `reason`. Resolves when nothing is on its way. */
-  async end(reason: TailraceError): Promise<void> {
+  async endWith(reason: TailraceError): Promise<void> {
     const removal = new Promise<void>((resolve) => {
       this.#removalOver = resolve;
     });
     this.#removal = removal;
-    this.#rounds.end(reason);
-    await this.#changes;
+    this.#rounds.endWith(reason);
+    await this.#turns.over();
     while (this.#rounds.isUnderWay) await this.#rounds.nothingUnderWay();
     // Who asked for a flush in this very turn finds an empty tail when the removal is over.
     void this.#rounds.flusher.hold(() => removal);
@@ -238,10 +315,10 @@ export class JournaledLog implements GroupLog {
 
   /** Waits until no append, no flush and no look-up is on its way. @throws {Error} None will end any more: the folder failed. */
   async idle(): Promise<void> {
-    await this.#changes;
-    while (this.#changing > 0 || this.#rounds.isGathering || this.#rounds.isUnderWay) {
+    await this.#turns.over();
+    while (this.#turns.isChanging || this.#rounds.isGathering || this.#rounds.isUnderWay) {
       // What gathers while a change runs is on its way nowhere.
-      if (this.#changing > 0) await this.#changes;
+      if (this.#turns.isChanging) await this.#turns.over();
       else await (this.#rounds.isUnderWay ? this.#rounds.nothingUnderWay() : this.#context.journal.idle());
     }
     await this.#commit.idle();
@@ -250,30 +327,6 @@ export class JournaledLog implements GroupLog {
   /** The folder failed: who waits for an append is told. */
   fail(error: Error): void {
     this.#rounds.fail(error);
-  }
-
-  /** Of a log that was removed meanwhile a reader is told that, whatever happened to its files. */
-  async #reading<T>(read: () => Promise<T>): Promise<T> {
-    for (;;) {
-      if (this.#changing > 0) await this.#changes;
-      if (this.#rounds.ended) throw this.#rounds.ended;
-      const changesBegun = this.#changesBegun;
-      try {
-        const found = await read();
-        if (this.#rounds.ended) throw this.#rounds.ended;
-        if (changesBegun === this.#changesBegun) return found;
-      } catch (error) {
-        // So is a reader of a folder that is closing.
-        const refusal = this.#rounds.ended ?? this.#context.refusal(true);
-        if (refusal) throw refusal;
-        if (changesBegun === this.#changesBegun) {
-          // Nothing more is appended behind it.
-          if (isDamage(error)) this.state.damage ??= error.why;
-          throw error;
-        }
-      }
-      // The log was changed under the reading, which may have met both what was and what is: it is done again.
-    }
   }
 
   get #parts() {
@@ -287,37 +340,19 @@ export class JournaledLog implements GroupLog {
       if (damage !== undefined) throw damagedLog(this.state, "trim", damage);
       await this.emptyTail();
     }
-    await this.#change(async () => {
+    await this.#turns.change(async () => {
       const refusal = this.#context.refusal(true);
       if (refusal) throw refusal;
       await dropLogBefore(this.#parts, checkpointIndex);
     });
   }
+}
 
-  /** Runs a change when nothing is on its way, and lets nothing begin meanwhile. */
-  #change(change: () => Promise<void>): Promise<void> {
-    const run = async () => {
-      if (this.#rounds.ended) throw this.#rounds.ended;
-      this.#changing += 1;
-      this.#rounds.hold();
-      try {
-        // A flush may begin in the turn between.
-        while (this.#rounds.isUnderWay) await this.#rounds.nothingUnderWay();
-        const failure = this.#context.failure();
-        if (failure) throw failure;
-        this.#changesBegun += 1;
-        await this.#rounds.flusher.hold(change);
-      } catch (error) {
-        // What the files are now, nobody knows.
-        if (error instanceof DiskError) this.#context.failed(error);
-        throw error;
-      } finally {
-        this.#changing -= 1;
-        this.#rounds.release();
-      }
-    };
-    const result = this.#changes.then(run);
-    this.#changes = result.catch(() => {});
-    return result;
-  }
+function listen(listeners: Set<() => void>, listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function tell(listeners: ReadonlySet<() => void>): void {
+  for (const listener of listeners) listener();
 }

@@ -7,8 +7,16 @@ import type { Disk } from "../host/disk.ts";
 
 /** Drops a group's folder, aside in `leftover/` if there is room for that: so it is gone from here at once. */
 export async function moveAside(disk: Disk, path: string, group: number): Promise<void> {
-  const folder = `${path}/groups/${group}`;
-  const aside = `${path}/leftover/${group}`;
+  await move(disk, path, `${path}/groups/${group}`, `${group}`);
+}
+
+/** The same with the folder of one of its logs. */
+export async function moveLogAside(disk: Disk, path: string, group: number, logNumber: number): Promise<void> {
+  await move(disk, path, `${path}/groups/${group}/${logNumber}`, `${group}-${logNumber}`);
+}
+
+async function move(disk: Disk, path: string, folder: string, name: string): Promise<void> {
+  const aside = `${path}/leftover/${name}`;
   try {
     if (!(await disk.list(folder))) return;
     await disk.makeFolder(`${path}/leftover`);

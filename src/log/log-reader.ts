@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, present } from "../base/assert.ts";
-import { type BatchHeader, BatchKind, type StoredBatch } from "../base/batch.ts";
+import { type BatchHeader, BatchKind, batchHeaderBytes, type StoredBatch } from "../base/batch.ts";
 import type { TailraceError } from "../base/errors.ts";
 import { batchBytes, readBatch, readHeader } from "./batch-reader.ts";
 import type { LogContext } from "./context.ts";
@@ -14,6 +14,7 @@ import { damagedAt, isDamage, missingIn } from "./segment.ts";
 import type { Segments, Wanted } from "./segments.ts";
 import type { TailEntry } from "./tail.ts";
 import type { LogReadRequest } from "./types.ts";
+import type { Unsynced } from "./unsynced.ts";
 
 /** Of a tail so much is read at once for its headers. */
 const headerScanBytes = 256 << 10;
@@ -23,25 +24,36 @@ export class LogReader {
   readonly #log: LogState;
   readonly #segments: Segments;
   readonly #context: LogContext;
+  readonly #unsynced: Unsynced;
 
-  constructor(log: LogState, segments: Segments, context: LogContext) {
+  constructor(log: LogState, segments: Segments, context: LogContext, unsynced: Unsynced) {
     this.#log = log;
     this.#segments = segments;
     this.#context = context;
+    this.#unsynced = unsynced;
   }
 
   /** Reads whole batches in order, up to what is damaged. @throws {TailraceError} `damaged`: the first one is. */
   async read(request: LogReadRequest): Promise<StoredBatch[]> {
     const batches: StoredBatch[] = [];
-    const belowIndex = Math.min(request.belowIndex, this.#log.durable.index);
+    const durableBelow = () => Math.min(request.belowIndex, this.#log.durable.index);
+    let belowIndex = durableBelow();
     let wanted = wantedFrom(request.from);
     let bytes = 0;
     while (bytes < request.maxBytes) {
-      const limit = { belowIndex, maxBytes: request.maxBytes - bytes };
-      const more = await this.#inOrder(wanted, limit).catch((error: unknown) => {
+      const maxBytes = request.maxBytes - bytes;
+      let more = await this.#inOrder(wanted, { belowIndex, maxBytes }).catch((error: unknown) => {
         if (batches.length === 0 || !isDamage(error)) throw error;
         return [];
       });
+      if (request.unsynced && more.length === 0) {
+        // What is wanted may have become durable while it was looked for.
+        const before = belowIndex;
+        belowIndex = durableBelow();
+        if (belowIndex > before) continue;
+        const limit = { belowIndex: request.belowIndex, maxBytes, isFirst: batches.length === 0 };
+        more = this.#readUnsynced(wanted, limit);
+      }
       // A soft limit: only the first batch may pass it.
       const last = more.at(-1);
       if (!last) break;
@@ -103,6 +115,25 @@ export class LogReader {
       const first = headers[0]?.index;
       if (first !== from) throw this.#missing(`batch ${from}`);
       return headers;
+    }
+  }
+
+  /** The header of a durable batch. */
+  async headerAt(index: number): Promise<BatchHeader> {
+    const { tail, group } = this.#log;
+    const { journal, hash } = this.#context;
+    for (;;) {
+      if (index < tail.startIndex) {
+        const header = await this.#segments.headerAt(index);
+        if (header?.index !== index) throw this.#missing(`batch ${index}`);
+        return header;
+      }
+      const { ringPosition } = tail.entry(index);
+      const header = readHeader(await journal.read(ringPosition, batchHeaderBytes), group, hash);
+      // It may have moved to a segment meanwhile.
+      if (index < tail.startIndex) continue;
+      if (header?.index !== index) throw this.#damagedInRing(ringPosition);
+      return header;
     }
   }
 
@@ -199,6 +230,24 @@ export class LogReader {
       batches.push(batch);
       bytes += entry.bytes;
       if (bytes >= limit.maxBytes) break;
+    }
+    return batches;
+  }
+
+  /** What is on its way to the disk, copied in this turn: in the next it may be durable, or taken back. */
+  #readUnsynced(wanted: Wanted, limit: { belowIndex: number; maxBytes: number; isFirst: boolean }): StoredBatch[] {
+    const { group } = this.#log;
+    const batches: StoredBatch[] = [];
+    let bytes = 0;
+    for (const unsynced of this.#unsynced(wanted.key === "index" ? wanted.value : 0)) {
+      if (unsynced.index >= limit.belowIndex) break;
+      // What is not given need not be copied.
+      const mayPass = limit.isFirst && batches.length === 0;
+      if (!mayPass && bytes + unsynced.bytes > limit.maxBytes) break;
+      if (batches.length === 0 && !wanted.wanted(unsynced)) continue;
+      const batch = readBatch(unsynced.copy(), group, this.#context.hash);
+      batches.push(present(batch, `batch ${unsynced.index} of group ${group} changed on its way to the disk`));
+      bytes += unsynced.bytes;
     }
     return batches;
   }

@@ -36,6 +36,12 @@ export class Marks {
     this.#inFrame = this.#inFrame.filter((waiting) => waiting !== group);
   }
 
+  /** A log is gone: another that has its group's name now has places of its own. */
+  forget(group: number): void {
+    this.drop(group);
+    this.#placesInFrame = this.#placesInFrame.filter((placed) => placed !== group);
+  }
+
   /** Adds those that wait, as far as they fit. */
   write(frame: FrameBuilder): void {
     this.#placesInFrame = [];

@@ -8,7 +8,7 @@ import { DataFolderError, DiskError } from "../base/disk-errors.ts";
 import type { Disk } from "../host/disk.ts";
 import type { Hash } from "../host/hash.ts";
 import type { Random } from "../host/random.ts";
-import { type FolderId, makeId, readId, writeId } from "./folder-id.ts";
+import { checkNode, type FolderId, makeId, readId, writeId } from "./folder-id.ts";
 import { FrameKind, frameHeader, idFile } from "./format.ts";
 import { FrameBuilder } from "./frame-writer.ts";
 import { JournalReplay } from "./journal-replay.ts";
@@ -34,26 +34,29 @@ export interface RingSurroundings {
   readonly random: Random;
   readonly options: LogOptions;
   readonly syncs: SyncCounts;
+  /** The node that the folder is to be of. */
+  readonly nodeId?: string;
 }
 
 const mebibyte = 1 << 20;
 
 /** @throws {DataFolderError} The folder holds something else, or its journal or `id` is damaged. */
 export async function openRing(around: RingSurroundings): Promise<OpenedRing> {
-  const { disk, path, hash } = around;
+  const { disk, path, hash, nodeId } = around;
   const file = await disk.open(`${path}/id`, { create: false });
   if (!file) return await createRing(around);
   const bytes = new Uint8Array(idFile.bytes);
   const read = await file.read(bytes, 0);
   await file.close();
   const id = readId(bytes.subarray(0, read), `${path}/id`, hash);
+  if (nodeId !== undefined) checkNode(id, nodeId, path);
   return await findRing(around, id);
 }
 
 async function createRing(around: RingSurroundings): Promise<OpenedRing> {
-  const { disk, path, hash, random, options, syncs } = around;
+  const { disk, path, hash, random, options, syncs, nodeId } = around;
   await refuseStrangers(disk, path);
-  const id = makeId(random);
+  const id = makeId(random, nodeId);
   const settings = logSettings(await fittedTo(disk, path, options));
   const folder = `${path}/journal`;
   await disk.makeFolder(folder);

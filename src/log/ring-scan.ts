@@ -172,6 +172,7 @@ function reader(place: RingPlace, file: DiskFile): FrameReader {
 function damaged({ path, position, why }: RingDamage): DataFolderError {
   return new DataFolderError(
     `The journal is damaged: ${path}, from byte ${position}: ${why}`,
-    "Stop, keep a copy of the data folder, and run tailrace repair on it",
+    "In a cluster whose other nodes are well, move the data folder away, and start the node with an empty one, with the same " +
+      "--node-id and --seeds: they have what it had. Of a node that is alone keep a copy, and run tailrace repair on the folder",
   );
 }

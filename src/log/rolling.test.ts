@@ -65,6 +65,32 @@ describe("limits of segments", () => {
   });
 });
 
+describe("a checkpoint that is due", () => {
+  test("is not written for a batch that is not admitted", async () => {
+    const { log, append, close } = await newLog();
+    for (let at = 0; at < 3; at++) await append();
+    log.rollBy({ ...wide, maxBytes: 500 }, state);
+    const places: number[] = [];
+    const admit = (refuses: boolean) => (place: { index: number }) => {
+      places.push(place.index);
+      if (refuses) throw new Error("not the leader");
+    };
+    const batch = { kind: records, payload: new Uint8Array(100), recordCount: 1 };
+    const large = { ...batch, payload: new Uint8Array(400_000) };
+    for (const refused of [batch, large]) {
+      await assert.rejects(log.append({ ...refused, admit: admit(true) }), /not the leader/);
+      assert.equal(log.end.index, 4);
+    }
+    const both = [log.append({ ...large, admit: admit(true) }), log.append({ ...large, admit: admit(false) })];
+    await Promise.allSettled(both);
+    assert.deepEqual(await kindsOf(log), [checkpoint, records, records, records, checkpoint, records]);
+    // It is asked for the checkpoint's place, and for its own.
+    assert.deepEqual(places, [4, 4, 4, 4, 5]);
+    assert.deepEqual(log.end, log.durableEnd);
+    await close();
+  });
+});
+
 describe("a batch that rolls", () => {
   const rolling = { kind: trim, payload: new Uint8Array(10), recordCount: 0, rolls: true };
 

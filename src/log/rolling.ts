@@ -16,6 +16,7 @@ export class Rolling {
   readonly #clock: Clock;
   #limits: SegmentLimits | undefined;
   #checkpointState: CheckpointState = () => new Uint8Array(0);
+  #onStamped: NewBatch["stamped"];
   /** Index of its checkpoint. */
   #firstIndex = 0;
   #bytes = 0;
@@ -31,9 +32,10 @@ export class Rolling {
     this.takenBack();
   }
 
-  begin(limits: SegmentLimits, checkpointState: CheckpointState): void {
+  begin(limits: SegmentLimits, checkpointState: CheckpointState, stamped?: NewBatch["stamped"]): void {
     this.#limits = limits;
     this.#checkpointState = checkpointState;
+    this.#onStamped = stamped;
   }
 
   /** Whether the segment has more than its checkpoint. */
@@ -57,7 +59,8 @@ export class Rolling {
       stamped.digest,
       this.#checkpointState(stamped.index, stamped.appendTimeMicros),
     );
-    return { kind: BatchKind.checkpoint, payload, recordCount: 0 };
+    const onStamped = this.#onStamped;
+    return { kind: BatchKind.checkpoint, payload, recordCount: 0, ...(onStamped ? { stamped: onStamped } : {}) };
   }
 
   /** A batch was stamped. */

@@ -13,27 +13,36 @@ import { appendRefusal } from "./admission.ts";
 import type { LogContext } from "./context.ts";
 import { Flusher, type FlushSource, type RoundLimit } from "./flush.ts";
 import type { DirectRound } from "./flush-taken.ts";
-import { batchHeader, RecordKind, voteBody } from "./format.ts";
 import type { FrameBuilder } from "./frame-writer.ts";
-import { noteBytes, writeNote, writeVote } from "./group-state.ts";
+import { Gathered } from "./gathered.ts";
 import type { Contributor } from "./journal.ts";
 import { setNote } from "./log-promises.ts";
 import type { LogState } from "./log-state.ts";
-import type { Pending } from "./pending.ts";
+import { type Pending, type PendingBatch, pendingNew, pendingStored } from "./pending.ts";
+import { Placing } from "./placing.ts";
 import { Rolling } from "./rolling.ts";
 import type { Segments } from "./segments.ts";
-import { stamp } from "./stamping.ts";
-import type { AppendedBatch, NewBatch } from "./types.ts";
+import { BatchRefusedError, type VerifiedBatch } from "./stored-batch.ts";
+import type { AppendedBatch, LogPosition, NewBatch, StoredAppendOptions } from "./types.ts";
+import { type UnsyncedBatch, unsyncedOf } from "./unsynced.ts";
+
+/** Who hears of it before appends are answered. */
+interface Told {
+  /** The durable end has moved on over these. */
+  durable(batches: readonly Pending[]): void;
+  /** What had its place has it no more. */
+  takenBack(): void;
+}
 
 /** The appends of one log. */
 export class Rounds implements Contributor, FlushSource {
   readonly flusher: Flusher;
   readonly rolling: Rolling;
+  readonly #placing: Placing;
   readonly #state: LogState;
   readonly #context: LogContext;
-  readonly #onDurable: () => void;
-  #gathered: Pending[] = [];
-  #gatheredBytes = 0;
+  readonly #told: Told;
+  readonly #gathered = new Gathered();
   /** Stamped, in the frame that is on its way. */
   #journaling: Pending[] = [];
   /** Told when that frame is over. */
@@ -45,13 +54,13 @@ export class Rounds implements Contributor, FlushSource {
   /** Why nothing is taken any more: the log was removed, or its making was refused. */
   #ended: Error | undefined;
 
-  /** `onDurable`: told when the durable end has moved, before appends are answered. */
-  constructor(state: LogState, segments: Segments, context: LogContext, onDurable: () => void) {
+  constructor(state: LogState, segments: Segments, context: LogContext, told: Told) {
     this.#state = state;
     this.#context = context;
-    this.#onDurable = onDurable;
+    this.#told = told;
     this.flusher = new Flusher(state, segments, context, this);
     this.rolling = new Rolling(state, segments, context.clock);
+    this.#placing = new Placing(state, context, this.rolling);
   }
 
   /** Why nothing is taken any more. */
@@ -59,30 +68,49 @@ export class Rounds implements Contributor, FlushSource {
     return this.#ended;
   }
 
+  /** All that has its place ends here, what waits for its turn too. */
+  get end(): LogPosition {
+    return this.#gathered.end ?? this.#state.stamped;
+  }
+
   append(batch: NewBatch): Promise<AppendedBatch> {
-    const bytes = batchHeader.bytes + batch.payload.length;
-    const journaled = batch.begins !== undefined || batch.note !== undefined;
-    const refusal =
-      this.#ended ?? appendRefusal(this.#state, this.#context, { bytes, journaled, frees: batch.frees ?? false });
-    if (refusal) return Promise.reject(refusal);
-    return this.#gather(batch, bytes, { journaled, made: undefined });
+    const pending = pendingNew(batch);
+    const refusal = this.#refusalOf(pending);
+    return refusal ? Promise.reject(refusal) : this.#gather(pending);
+  }
+
+  /** Appends a batch that has its place already. */
+  appendStored(stored: VerifiedBatch, options: StoredAppendOptions): Promise<AppendedBatch> {
+    const pending = pendingStored(stored, options);
+    const misplaced = this.#gathered.arePlaced ? this.#placing.misplaced(stored, this.end) : undefined;
+    const refusal = this.#refusalOf(pending) ?? misplaced;
+    return refusal ? Promise.reject(refusal) : this.#gather(pending);
   }
 
   /** Makes the log: batch 0, whose record tells the journal of the group. */
   make(batch0: NewBatch, appendTimeMicros: number): Promise<AppendedBatch> {
-    const bytes = batchHeader.bytes + batch0.payload.length;
-    const refusal = appendRefusal(this.#state, this.#context, { bytes, journaled: true, frees: false });
-    if (refusal) {
-      this.#ended = refusal;
-      return Promise.reject(refusal);
+    const pending = pendingNew(batch0, { appendTimeMicros });
+    const refusal = this.#refusalOf(pending);
+    if (!refusal) return this.#gather(pending);
+    this.#ended = refusal;
+    return Promise.reject(refusal);
+  }
+
+  /** What has its place and is not durable, in order, from an index on. */
+  *unsynced(fromIndex: number): Generator<UnsyncedBatch> {
+    const waiting = this.#holds > 0 ? [] : this.#gathered.placed();
+    for (const pendings of [this.#flushing, this.#journaling, waiting]) {
+      for (const pending of pendings) {
+        const batch = unsyncedOf(pending, fromIndex);
+        if (batch) yield batch;
+      }
     }
-    return this.#gather(batch0, bytes, { journaled: true, made: { appendTimeMicros } });
   }
 
   /** Refuses with `reason` what waits and what comes. */
-  end(reason: Error): void {
+  endWith(reason: Error): void {
     this.#ended = reason;
-    this.#reject(this.#takeGathered(), reason);
+    this.#reject(this.#gathered.takeAll(), reason);
   }
 
   /** It was not ended after all. */
@@ -92,7 +120,7 @@ export class Rounds implements Contributor, FlushSource {
 
   /** The folder failed: nobody knows what became of what is on its way, and nothing more is written. */
   fail(error: Error): void {
-    this.#reject([...this.#journaling.splice(0), ...this.#flushing.splice(0), ...this.#takeGathered()], error);
+    this.#reject([...this.#journaling.splice(0), ...this.#flushing.splice(0), ...this.#gathered.takeAll()], error);
   }
 
   /** No round begins until `release`. */
@@ -105,12 +133,14 @@ export class Rounds implements Contributor, FlushSource {
     this.#dropDueCheckpoint();
     this.rolling.changed();
     this.#holds -= 1;
+    const { first } = this.#gathered;
+    if (first?.stored && this.#placing.refusal(first)) this.#refuseStored();
     this.#schedule();
   }
 
   /** Whether something waits for its round. */
   get isGathering(): boolean {
-    return this.#gathered.length > 0;
+    return !this.#gathered.isEmpty;
   }
 
   /** Whether something is on its way to the disk. */
@@ -135,18 +165,18 @@ export class Rounds implements Contributor, FlushSource {
   }
 
   contribute(frame: FrameBuilder): boolean {
-    if (this.flusher.holdsJournal || this.#holds > 0 || this.#gathered.length === 0) return true;
+    if (this.flusher.holdsJournal || this.#holds > 0 || this.#gathered.isEmpty) return true;
     // What was flushed without being journaled comes before what is journaled now: say so first.
     if (!this.#context.writeMark(this.#state.group, frame)) return false;
     for (;;) {
       this.#gatherDueCheckpoint();
-      const next = this.#gathered[0];
+      const next = this.#gathered.first;
       if (!next) return true;
       if (!next.journaled && this.#isLargeRound()) return this.#journaling.length > 0 || this.#startDirectFlush();
-      if (!this.#fits(next, frame)) return false;
+      if (!this.#placing.fits(next, frame)) return false;
       if (!this.#admits(next)) continue;
-      this.#putInFrame(next, frame);
-      this.#journaling.push(this.#takeFirst(next));
+      this.#placing.putInFrame(next, frame);
+      this.#journaling.push(this.#gathered.takeFirst(next));
     }
   }
 
@@ -178,18 +208,16 @@ export class Rounds implements Contributor, FlushSource {
     let bytes = 0;
     for (;;) {
       this.#gatherDueCheckpoint();
-      const next = this.#gathered[0];
+      const next = this.#gathered.first;
       // What must be journaled is never alone in a flush: a vote goes with it.
       if (!next || next.journaled) break;
       // A segment begins where a checkpoint stands, and nowhere else.
       if ((next.batch.kind === BatchKind.checkpoint) !== (begins && round.length === 0)) break;
       if (bytes + next.bytes > roomBytes && !(alone && round.length === 0)) break;
       if (!this.#admits(next)) continue;
-      const header = new Uint8Array(batchHeader.bytes);
-      this.#stamp(next, { header, payload: next.batch.payload });
-      parts.push(header, next.batch.payload);
+      parts.push(...this.#placing.putAside(next));
       bytes += next.bytes;
-      round.push(this.#takeFirst(next));
+      round.push(this.#gathered.takeFirst(next));
       this.#flushing.push(next);
     }
     if (round.length === 0) return undefined;
@@ -198,7 +226,7 @@ export class Rounds implements Contributor, FlushSource {
 
   nextIsCheckpoint(): boolean {
     this.#gatherDueCheckpoint();
-    return this.#gathered[0]?.batch.kind === BatchKind.checkpoint;
+    return this.#gathered.first?.batch.kind === BatchKind.checkpoint;
   }
 
   flushed(well: boolean): void {
@@ -222,7 +250,7 @@ export class Rounds implements Contributor, FlushSource {
     if (!last) return;
     const { index, nextOffset: offset, appendTimeMicros, term, digest } = last;
     this.#state.durable = { index: index + 1, offset, appendTimeMicros, term, digest };
-    this.#onDurable();
+    this.#told.durable(batches);
     for (const { batch, bytes, appended, resolve } of batches) {
       counters.gatheredBytes -= bytes;
       counters.appendedBatches += 1;
@@ -238,7 +266,8 @@ export class Rounds implements Contributor, FlushSource {
   }
 
   #refuseAll(error: NoRoomError): void {
-    const refused = [...this.#journaling, ...this.#flushing, ...this.#takeGathered()];
+    const { end } = this;
+    const refused = [...this.#journaling, ...this.#flushing, ...this.#gathered.takeAll()];
     this.#journaling = [];
     this.#journaled();
     this.#flushing = [];
@@ -246,6 +275,7 @@ export class Rounds implements Contributor, FlushSource {
     this.rolling.takenBack();
     // What it took now would be journaled for a group that the journal does not know, and lost at the next start.
     if (refused.some(({ made }) => made !== undefined)) this.#ended = error;
+    if (this.end.index < end.index) this.#told.takenBack();
     this.#reject(refused, error);
   }
 
@@ -256,38 +286,29 @@ export class Rounds implements Contributor, FlushSource {
     }
   }
 
-  #takeGathered(): Pending[] {
-    const gathered = this.#gathered;
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
-    return gathered;
+  #refusalOf({ batch, bytes, journaled }: PendingBatch): Error | undefined {
+    return this.#ended ?? appendRefusal(this.#state, this.#context, { bytes, journaled, frees: batch.frees ?? false });
   }
 
-  #takeFirst(first: Pending): Pending {
-    this.#gathered.shift();
-    this.#gatheredBytes -= first.bytes;
-    return first;
-  }
-
-  #gather(batch: NewBatch, bytes: number, how: Pick<Pending, "journaled" | "made">): Promise<AppendedBatch> {
+  #gather(batch: PendingBatch): Promise<AppendedBatch> {
     return new Promise((resolve, reject) => {
-      this.#gathered.push({ batch, bytes, ...how, resolve, reject, appended: undefined, ringPosition: 0 });
-      this.#gatheredBytes += bytes;
-      this.#context.counters.gatheredBytes += bytes;
+      const nowhere = { appended: undefined, header: undefined, ringPosition: 0 };
+      this.#gathered.add({ ...batch, ...nowhere, resolve, reject });
+      this.#context.counters.gatheredBytes += batch.bytes;
       this.#schedule();
     });
   }
 
   /** Sends what gathered on its way, unless something that must come first is on its own. */
   #schedule(): void {
-    if (this.#gathered.length === 0 || this.#journaling.length > 0 || this.#holds > 0) return;
-    const [first] = this.#gathered;
-    if (!first?.journaled && this.#isLargeRound()) this.#startDirectFlush();
+    const { first } = this.#gathered;
+    if (!first || this.#journaling.length > 0 || this.#holds > 0) return;
+    if (!first.journaled && this.#isLargeRound()) this.#startDirectFlush();
     else if (!this.flusher.holdsJournal) this.#context.journal.submit(this);
   }
 
   #isLargeRound(): boolean {
-    return this.#gatheredBytes >= this.#context.settings.flushBytes;
+    return this.#gathered.bytes >= this.#context.settings.flushBytes;
   }
 
   #startDirectFlush(): true {
@@ -306,72 +327,49 @@ export class Rounds implements Contributor, FlushSource {
     this.flusher.start(direct).catch((error: Error) => this.#context.failed(error));
   }
 
-  /** Puts a checkpoint before what waits, if one is due. Once it is there it stays, whatever the clock says next. */
+  /**
+   * Puts a checkpoint before what waits, if one is due. Once it is there it stays, whatever the clock says next. Of what a
+   * leader stamped nothing is due: that has its checkpoints.
+   */
   #gatherDueCheckpoint(): void {
-    const [first] = this.#gathered;
-    if (!first || first.batch.kind === BatchKind.checkpoint) return;
-    if (!this.rolling.isDue && !(first.batch.rolls && this.rolling.isBegun)) return;
-    const batch = this.rolling.checkpoint();
-    const bytes = batchHeader.bytes + batch.payload.length;
+    for (;;) {
+      const { first } = this.#gathered;
+      if (!first || first.stored || first.batch.kind === BatchKind.checkpoint) return;
+      if (!this.rolling.isDue && !(first.batch.rolls && this.rolling.isBegun)) return;
+      // It comes with a batch that is taken, or not at all: who may append nothing writes none. And what it says counts all
+      // that has a place, so it is made when that is known.
+      if (this.#admits(first)) break;
+    }
+    const due = { ...pendingNew(this.rolling.checkpoint()), rolled: true };
     const nobody = { resolve: () => {}, reject: () => {} };
-    const how = { journaled: false, made: undefined, rolled: true, appended: undefined, ringPosition: 0 } as const;
-    this.#gathered.unshift({ batch, bytes, ...how, ...nobody });
-    this.#gatheredBytes += bytes;
-    this.#context.counters.gatheredBytes += bytes;
+    this.#gathered.putFirst({ ...due, ...nobody, appended: undefined, header: undefined, ringPosition: 0 });
+    this.#context.counters.gatheredBytes += due.bytes;
   }
 
   /** The place that it was for is another. */
   #dropDueCheckpoint(): void {
-    const [first] = this.#gathered;
-    if (!first?.rolled) return;
-    this.#takeFirst(first);
-    this.#context.counters.gatheredBytes -= first.bytes;
-  }
-
-  #fits(pending: Pending, frame: FrameBuilder): boolean {
-    const vote = pending.batch.begins ? [voteBody.bytes] : [];
-    const note = this.#noteOf(pending);
-    return frame.fits(...vote, pending.bytes, ...(note ? [noteBytes(note)] : []));
-  }
-
-  #noteOf({ made, batch }: Pending): Uint8Array | undefined {
-    return made ? this.#state.note : batch.note;
+    const dropped = this.#gathered.takeRolled();
+    if (dropped) this.#context.counters.gatheredBytes -= dropped.bytes;
   }
 
   /** Asks whether a batch may have the next place; if not it is taken out, and refused with the answer. */
   #admits(next: Pending): boolean {
-    try {
-      const { index, offset } = this.#state.stamped;
-      next.batch.admit?.({ index, offset });
-      return true;
-    } catch (error) {
-      this.#takeFirst(next);
-      this.#reject([next], error instanceof Error ? error : new Error(String(error)));
-      return false;
-    }
+    const refusal = this.#placing.refusal(next);
+    if (!refusal) return true;
+    if (next.stored) this.#refuseStored();
+    else this.#reject([this.#gathered.takeFirst(next)], refusal);
+    return false;
   }
 
-  #putInFrame(pending: Pending, frame: FrameBuilder): void {
-    const { batch, bytes } = pending;
-    const { group, logNumber } = this.#state;
-    if (batch.begins) {
-      writeVote(frame.bytes, frame.add(RecordKind.vote, group, logNumber, voteBody.bytes), batch.begins);
+  /** The log ends elsewhere than the next stored batch says: that one can't be taken, nor any that waits behind it. */
+  #refuseStored(): void {
+    const refused = this.#gathered.takeStored();
+    this.#told.takenBack();
+    for (const pending of refused) {
+      const { group, stamped } = this.#state;
+      const { index } = pending.stored.batch;
+      const behind = new BatchRefusedError(group, { index, why: "one that waited before it is refused" });
+      this.#reject([pending], this.#placing.misplaced(pending.stored, stamped) ?? behind);
     }
-    const at = frame.add(pending.made ? RecordKind.made : RecordKind.batch, group, logNumber, bytes);
-    pending.ringPosition = this.#context.journal.ringPosition(at);
-    const whole = frame.bytes.subarray(at, at + bytes);
-    whole.set(batch.payload, batchHeader.bytes);
-    const header = whole.subarray(0, batchHeader.bytes);
-    this.#stamp(pending, { header, payload: whole.subarray(batchHeader.bytes), whole });
-    const note = this.#noteOf(pending);
-    if (note) writeNote(frame.bytes, frame.add(RecordKind.note, group, logNumber, noteBytes(note)), note);
-  }
-
-  #stamp(pending: Pending, bytes: { header: Uint8Array; payload: Uint8Array; whole?: Uint8Array }): void {
-    const { index } = this.#state.stamped;
-    stamp(this.#state, pending, bytes, this.#context);
-    const { appendTimeMicros, digest } = this.#state.stamped;
-    this.rolling.stamped({ kind: pending.batch.kind, index, bytes: pending.bytes, appendTimeMicros });
-    pending.batch.stamped?.(index, appendTimeMicros, digest);
   }
 }

@@ -199,6 +199,17 @@ export class Segment {
     return headers;
   }
 
+  /** The whole batch that begins at a position; `undefined`: none does, or it is damaged. */
+  async batchAt(position: number): Promise<StoredBatch | undefined> {
+    const { group } = this;
+    const { hash } = this.#context;
+    if (position >= this.#sizeBytes) return undefined;
+    return await this.#withFile(async (file) => {
+      const header = readHeader(await this.#chunk(file, position, batchHeader.bytes), group, hash);
+      return header && readBatch(await this.#chunk(file, position, batchBytes(header)), group, hash);
+    });
+  }
+
   /** Its index: from its file if that is whole, what that lacks from the store. */
   async index(): Promise<SegmentIndex> {
     while (!this.#index) {
@@ -228,6 +239,34 @@ export class Segment {
       }
       return this.#damaged(position);
     });
+  }
+
+  /** The header at an index; `undefined`: it is beyond the end. */
+  async headerAt(index: number): Promise<BatchHeader | undefined> {
+    if (index === this.firstIndex) return await this.first();
+    let position = (await this.index()).positionBelow("index", index + 1);
+    return await this.#withFile(async (file) => {
+      while (position < this.#sizeBytes) {
+        const chunk = await this.#chunk(file, position, 2 * indexFile.interval);
+        let at = 0;
+        while (at + batchHeader.bytes <= chunk.length) {
+          const header = this.#headerIn(chunk.subarray(at), position + at);
+          if (!header || header.index === index) return header;
+          if (header.index > index) this.#damaged(position + at);
+          at += batchBytes(header);
+        }
+        if (at === 0) this.#damaged(position);
+        position += at;
+      }
+      return undefined;
+    });
+  }
+
+  /** Bytes of it were mended, up to a position: behind its end, if some of it was lost there. */
+  mended(position: number): void {
+    this.#sizeBytes = Math.max(this.#sizeBytes, position);
+    // What was made of the damaged bytes may fall short.
+    this.forgetIndex();
   }
 
   /** It ends at `sizeBytes` now, and grows again. */

@@ -154,6 +154,36 @@ export class Segments {
     return found.filter((control) => control >= index);
   }
 
+  /**
+   * Indexes of the control batches of those segments that begin in another term than the next one, among them all that begin
+   * a term; no others are looked at but by their first header, and of those few.
+   * @param endTerm The term in which they end.
+   */
+  async controlsWhereTermsChange(endTerm: number): Promise<number[]> {
+    const segments = this.#segments.slice(0, begun(this.#segments));
+    const termAt = async (at: number) => (at < segments.length ? (await segments[at]?.first())?.term : endTerm);
+    const found: number[] = [];
+    const look = async (from: number, to: number, term: number | undefined): Promise<void> => {
+      const next = await termAt(to);
+      if (from >= to || term === next) return;
+      if (to - from === 1) {
+        found.push(...((await segments[from]?.controls()) ?? []));
+        return;
+      }
+      const middle = (from + to) >>> 1;
+      await look(from, middle, term);
+      await look(middle, to, await termAt(middle));
+    };
+    await look(0, segments.length, await termAt(0));
+    return found;
+  }
+
+  /** The header at an index; `undefined`: none of them has it. */
+  async headerAt(index: number): Promise<BatchHeader | undefined> {
+    const segment = this.#segments.findLast(({ firstIndex, sizeBytes }) => firstIndex <= index && sizeBytes > 0);
+    return await segment?.headerAt(index);
+  }
+
   /** First index of the last segment that begins at `offset` or below it; `undefined`: none has batches yet. */
   async lastBelow(offset: number): Promise<number | undefined> {
     const segments = this.#segments;

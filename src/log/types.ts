@@ -4,6 +4,7 @@
  * @module
  */
 import type { BatchHeader, BatchKind, ProducerStamp, StoredBatch } from "../base/batch.ts";
+import type { VerifiedBatch } from "./stored-batch.ts";
 
 /** A copy of a group's log on one disk. */
 export interface Replica {
@@ -77,6 +78,14 @@ export interface NewBatch {
   readonly stamped?: (index: number, appendTimeMicros: number, digest: Uint8Array) => void;
 }
 
+/** How a batch is appended that another replica's leader stamped. */
+export interface StoredAppendOptions {
+  /** The group's note from this batch on, in the same frame, as a new batch's. */
+  readonly note?: Uint8Array;
+  /** It leads to more room: taken also while free space is below the reserve. */
+  readonly frees?: boolean;
+}
+
 /** A batch that is durable. */
 export interface AppendedBatch {
   readonly index: number;
@@ -94,6 +103,17 @@ export interface LogReadRequest {
   readonly belowIndex: number;
   /** Soft limit, bytes of whole batches; one batch comes whatever its size. */
   readonly maxBytes: number;
+  /**
+   * Reads on beyond the durable end, up to `end`: what is there is on its way to this disk and may be taken back. It counts
+   * for nothing here; a leader sends it on so that others write it meanwhile.
+   */
+  readonly unsynced?: boolean;
+}
+
+/** The first batch of a term. */
+export interface TermStart {
+  readonly term: number;
+  readonly index: number;
 }
 
 /** When the log writes a checkpoint and begins a segment with it. */
@@ -121,8 +141,15 @@ export interface GroupLog {
   readonly base: { readonly index: number; readonly offset: number };
   /** What is durable ends here. */
   readonly durableEnd: LogPosition;
+  /**
+   * All that has its place ends here, durable or on its way to the disk: a stored batch must follow it. It goes back when what
+   * is on its way is refused (`onTakenBack`), and with a cut.
+   */
+  readonly end: LogPosition;
   /** First batch and offset not known to be committed. */
   readonly commit: { readonly index: number; readonly offset: number };
+  /** How often this group's log was lost on this disk: another life is another replica. */
+  readonly life: number;
   /** Newest term that is durable here, and the vote in it. */
   readonly vote: Vote;
   /** What it held when it last discarded any of it knowingly; zeros: it never did. */
@@ -135,14 +162,22 @@ export interface GroupLog {
   readonly damage: string | undefined;
   /**
    * Set before the first append, and again when a limit changes: when segments end, and what their checkpoints say. The
-   * segment that grows ends by the new limits, too, with the next append.
+   * segment that grows ends by the new limits, too, with the next append. `stamped`: told of each such checkpoint.
    */
-  rollBy(limits: SegmentLimits, checkpointState: CheckpointState): void;
+  rollBy(limits: SegmentLimits, checkpointState: CheckpointState, stamped?: NewBatch["stamped"]): void;
   /**
    * Appends a batch; resolves when it is durable. Batches are stamped in the order of the calls.
    * @throws {NoRoomError} Nothing was written: no room. @throws {TailraceError} `limit`: too much waits already.
    */
   append(batch: NewBatch): Promise<AppendedBatch>;
+  /**
+   * Appends a batch that a leader stamped, byte for byte; resolves when it is durable. No checkpoint is put before it. It may
+   * be mixed with `append` in any order: each kind waits for what was called before.
+   * @param batch Verified (`verifyStored`) for the place where it comes to stand: usually behind `end`.
+   * @throws {BatchRefusedError} The log ends elsewhere when its turn comes. All stored ones that wait behind it are refused too.
+   * @throws {NoRoomError} As `append`. @throws {TailraceError} As `append`.
+   */
+  appendStored(batch: VerifiedBatch, options?: StoredAppendOptions): Promise<AppendedBatch>;
   /** Makes what is promised durable; in force when that resolves. @throws {NoRoomError} Nothing of it is. */
   save(promised: Promised): Promise<void>;
   /**
@@ -152,10 +187,35 @@ export interface GroupLog {
   setCommit(index: number): void;
   /** Calls `listener` after each move of the durable end, until the returned function is called. */
   onDurable(listener: () => void): () => void;
+  /**
+   * Calls `listener` after `end` went back because what was on its way was refused, until the returned function is called.
+   * Other batches get those places: who sent any of it on must not lead on in the same term.
+   */
+  onTakenBack(listener: () => void): () => void;
   /** Calls `listener` after each move of the commit index, until the returned function is called. */
   onCommit(listener: () => void): () => void;
   /** Reads batches, checksums checked. @throws {TailraceError} `damaged`. */
   read(request: LogReadRequest): Promise<StoredBatch[]>;
+  /**
+   * Reads the log again from a checkpoint on, all bytes of it, and computes its chain of digests anew. Gives the first batch
+   * that is not what it was; `undefined`: all are.
+   * @param checkpointIndex Where it begins: the base unless another checkpoint of the log is named.
+   */
+  selfCheck(checkpointIndex?: number): Promise<{ readonly index: number } | undefined>;
+  /**
+   * Mends segments in place: what is damaged from `index` on becomes what another replica has stored there. Taken only where
+   * this log's own chain says, before and behind, that these are the bytes that were lost; then a damage that a read met is over.
+   * @param bytes Stored batches, the first of them the one at `index`. As many are taken as it needs; more do no harm.
+   * @returns Where what was mended ends.
+   * @throws {BatchRefusedError} They don't fit, or are too few; nothing was written.
+   * @throws {TailraceError} `damaged`: more than these bytes is, as what is before them or the log as its start found it.
+   */
+  repair(index: number, bytes: Uint8Array): Promise<{ readonly belowIndex: number }>;
+  /**
+   * Goes on with a damage that a read met, in what nobody needs any more: the next read that meets it is refused as this one was.
+   * @throws {TailraceError} `damaged`: what a start finds missing is more than some bytes.
+   */
+  leaveDamage(): void;
   /** Cuts off all batches from `index` on, which is above the base and not below the commit index. */
   cut(index: number): Promise<void>;
   /** Index of the newest checkpoint with which a synced segment begins and whose offset is not above `offset`; else the base. */
@@ -172,6 +232,19 @@ export interface GroupLog {
   lastCheckpoint(): Promise<StoredBatch>;
   /** Headers of the durable batches from `index` on, in order. */
   headers(index: number): AsyncIterable<BatchHeader>;
+  /**
+   * Where its terms begin, in order, up to `end`; the first is the base with its term, which may have begun before. Read at
+   * most once, by headers of control batches. @throws {TailraceError} `damaged`.
+   */
+  termStarts(): Promise<TermStart[]>;
+  /**
+   * Term of the batch at `index`, durable or not. Of the one before the base too, which the base's checkpoint tells of, and
+   * 0 before the first; `undefined`: there is no such batch here.
+   * @throws {TailraceError} `damaged`.
+   */
+  termAt(index: number): Promise<number | undefined>;
+  /** Its digest, likewise. */
+  digestAt(index: number): Promise<Uint8Array | undefined>;
   /**
    * The durable control batches from `index` on, in order. Where they are is known from indexes, so that records cost
    * nothing, however many there are. @throws {TailraceError} `damaged`.
@@ -250,8 +323,12 @@ export interface DataFolder {
   readonly nodeId: string;
   /** 16 bytes. */
   readonly diskId: Uint8Array;
+  /** How often it was opened, this time included. */
+  readonly incarnation: number;
   readonly report: RecoveryReport;
   readonly metrics: LogMetrics;
+  /** Why there is no room for appends, as it was seen within the last half second or when that was asked before. */
+  readonly noRoom: string | undefined;
   /** Settles with the error when a write or sync failed for good: nothing more is acknowledged, the node must end. */
   readonly failed: Promise<Error>;
   /** Groups that are here. */
@@ -259,6 +336,14 @@ export interface DataFolder {
   log(group: number): GroupLog | undefined;
   /** Makes a group. Its log takes appends at once; they share a frame with its making. `made` resolves when durable. */
   create(group: NewGroup): { log: GroupLog; made: Promise<void> };
+  /**
+   * Begins a new life of a group whose log is damaged, lost or wanted no more here, and which other replicas have: an empty log
+   * with batch 0 made anew, another replica of the group, `life` one more. Vote, term and floor stay. Resolves with it when that
+   * is durable and what was left of the old log was moved aside and dropped; who still holds that is refused.
+   * @param why What they are told; left out: that it was lost.
+   * @throws {NoRoomError} Nothing was done: the old one is as it was.
+   */
+  renew(group: NewGroup, why?: string): Promise<GroupLog>;
   /** Ends a group for ever: resolves when that is durable; then its files are moved aside and dropped. */
   remove(group: number): Promise<void>;
   /** Waits for what was appended, writes the clean stop, gives the lock back. */

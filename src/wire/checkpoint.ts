@@ -28,6 +28,8 @@ export const checkpointPrefixBytes = 40;
 export interface StoredReplica {
   readonly diskId: Uint8Array;
   readonly life: number;
+  /** The node that has the disk; absent where a node is alone. */
+  readonly nodeId?: string;
 }
 
 /** Where a term begins: the index of its first batch. */
@@ -167,10 +169,10 @@ export function decodeFence(payload: Uint8Array): Uint8Array {
   return fromBinary(FenceSchema, payload).token;
 }
 
-function toReplica({ diskId, life }: StoredReplica): Replica {
-  return create(ReplicaSchema, { diskId, life });
+function toReplica({ diskId, life, nodeId = "" }: StoredReplica): Replica {
+  return create(ReplicaSchema, { diskId, life, nodeId });
 }
 
-function fromReplica({ diskId, life }: Replica): StoredReplica {
-  return { diskId, life };
+function fromReplica({ diskId, life, nodeId }: Replica): StoredReplica {
+  return { diskId, life, ...(nodeId === "" ? {} : { nodeId }) };
 }

@@ -17,6 +17,7 @@ export function settingsMessage(settings: VersionedSettings): Settings {
     retentionAgeS: fromPosition(settings.retentionAgeS),
     recordMaxBytes: fromPosition(settings.recordMaxBytes),
     batchMaxBytes: fromPosition(settings.batchMaxBytes),
+    replicationFactor: fromPosition(settings.replicationFactor),
   });
 }
 
@@ -30,6 +31,7 @@ export function settingsOf(message: Settings): VersionedSettings {
     retentionAgeS: toPosition(message.retentionAgeS, "settings.retention_age_s"),
     recordMaxBytes: toPosition(message.recordMaxBytes, "settings.record_max_bytes"),
     batchMaxBytes: toPosition(message.batchMaxBytes, "settings.batch_max_bytes"),
+    replicationFactor: toPosition(message.replicationFactor, "settings.replication_factor"),
   };
 }
 

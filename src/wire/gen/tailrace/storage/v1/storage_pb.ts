@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tailrace/storage/v1/storage.proto.
  */
 export const file_tailrace_storage_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("CiF0YWlscmFjZS9zdG9yYWdlL3YxL3N0b3JhZ2UucHJvdG8SE3RhaWxyYWNlLnN0b3JhZ2UudjEiKAoHUmVwbGljYRIPCgdkaXNrX2lkGAEgASgMEgwKBGxpZmUYAiABKA0itgEKCFNldHRpbmdzEg8KB3ZlcnNpb24YASABKAQSGQoRc2VnbWVudF9tYXhfYnl0ZXMYAiABKAQSGQoRc2VnbWVudF9tYXhfYWdlX3MYAyABKAQSFwoPcmV0ZW50aW9uX2J5dGVzGAQgASgEEhcKD3JldGVudGlvbl9hZ2VfcxgFIAEoBBIYChByZWNvcmRfbWF4X2J5dGVzGAYgASgEEhcKD2JhdGNoX21heF9ieXRlcxgHIAEoBCK6AgoKQ2hlY2twb2ludBIMCgRuYW1lGAEgASgJEiwKBnZvdGVycxgCIAMoCzIcLnRhaWxyYWNlLnN0b3JhZ2UudjEuUmVwbGljYRIvCghzZXR0aW5ncxgDIAEoCzIdLnRhaWxyYWNlLnN0b3JhZ2UudjEuU2V0dGluZ3MSEQoJbG9nX3N0YXJ0GAQgASgEEjMKC3Rlcm1fc3RhcnRzGAUgAygLMh4udGFpbHJhY2Uuc3RvcmFnZS52MS5UZXJtU3RhcnQSNQoJcHJvZHVjZXJzGAYgAygLMiIudGFpbHJhY2Uuc3RvcmFnZS52MS5Qcm9kdWNlclN0YXRlEg0KBWZlbmNlGAcgASgMEjEKCWNhdGFsb2d1ZRgIIAEoCzIeLnRhaWxyYWNlLnN0b3JhZ2UudjEuQ2F0YWxvZ3VlIigKCVRlcm1TdGFydBIMCgR0ZXJtGAEgASgEEg0KBWluZGV4GAIgASgEIp8BCg1Qcm9kdWNlclN0YXRlEgoKAmlkGAEgASgMEg0KBWVwb2NoGAIgASgNEhAKCHNlcXVlbmNlGAMgASgEEg0KBWluZGV4GAQgASgEEhQKDHN0YXJ0X29mZnNldBgFIAEoBBIUCgxyZWNvcmRfY291bnQYBiABKA0SFgoOYXBwZW5kX3RpbWVfdXMYByABKAQSDgoGZGlnZXN0GAggASgMIlIKCUNhdGFsb2d1ZRISCgpjbHVzdGVyX2lkGAEgASgMEjEKB3N0cmVhbXMYAiADKAsyIC50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUVudHJ5ImMKC1N0cmVhbUVudHJ5EgoKAmlkGAEgASgEEhIKCmNyZWF0ZWRfdXMYAiABKAQSNAoIY3JlYXRpb24YAyABKAsyIi50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUNyZWF0ZWQiPAoMTGVhZGVyQ2hhbmdlEiwKBmxlYWRlchgBIAEoCzIcLnRhaWxyYWNlLnN0b3JhZ2UudjEuUmVwbGljYSI2CgZWb3RlcnMSLAoGdm90ZXJzGAEgAygLMhwudGFpbHJhY2Uuc3RvcmFnZS52MS5SZXBsaWNhIi0KBFRyaW0SEQoJbG9nX3N0YXJ0GAEgASgEEhIKCmJhc2VfaW5kZXgYAiABKAQiFgoFRmVuY2USDQoFdG9rZW4YASABKAwikgEKCk1ldGFDaGFuZ2USPAoOc3RyZWFtX2NyZWF0ZWQYASABKAsyIi50YWlscmFjZS5zdG9yYWdlLnYxLlN0cmVhbUNyZWF0ZWRIABI8Cg5zdHJlYW1fZGVsZXRlZBgCIAEoCzIiLnRhaWxyYWNlLnN0b3JhZ2UudjEuU3RyZWFtRGVsZXRlZEgAQggKBmNoYW5nZSJHCg1TdHJlYW1DcmVhdGVkEgwKBG5hbWUYASABKAkSFAoMc3RhcnRfb2Zmc2V0GAIgASgEEhIKCmNoZWNrcG9pbnQYAyABKAwiGwoNU3RyZWFtRGVsZXRlZBIKCgJpZBgBIAEoBGIGcHJvdG8z");
+  fileDesc("CiF0YWlscmFjZS9zdG9yYWdlL3YxL3N0b3JhZ2UucHJvdG8SE3RhaWxyYWNlLnN0b3JhZ2UudjEiOQoHUmVwbGljYRIPCgdkaXNrX2lkGAEgASgMEgwKBGxpZmUYAiABKA0SDwoHbm9kZV9pZBgDIAEoCSLSAQoIU2V0dGluZ3MSDwoHdmVyc2lvbhgBIAEoBBIZChFzZWdtZW50X21heF9ieXRlcxgCIAEoBBIZChFzZWdtZW50X21heF9hZ2VfcxgDIAEoBBIXCg9yZXRlbnRpb25fYnl0ZXMYBCABKAQSFwoPcmV0ZW50aW9uX2FnZV9zGAUgASgEEhgKEHJlY29yZF9tYXhfYnl0ZXMYBiABKAQSFwoPYmF0Y2hfbWF4X2J5dGVzGAcgASgEEhoKEnJlcGxpY2F0aW9uX2ZhY3RvchgIIAEoBCK6AgoKQ2hlY2twb2ludBIMCgRuYW1lGAEgASgJEiwKBnZvdGVycxgCIAMoCzIcLnRhaWxyYWNlLnN0b3JhZ2UudjEuUmVwbGljYRIvCghzZXR0aW5ncxgDIAEoCzIdLnRhaWxyYWNlLnN0b3JhZ2UudjEuU2V0dGluZ3MSEQoJbG9nX3N0YXJ0GAQgASgEEjMKC3Rlcm1fc3RhcnRzGAUgAygLMh4udGFpbHJhY2Uuc3RvcmFnZS52MS5UZXJtU3RhcnQSNQoJcHJvZHVjZXJzGAYgAygLMiIudGFpbHJhY2Uuc3RvcmFnZS52MS5Qcm9kdWNlclN0YXRlEg0KBWZlbmNlGAcgASgMEjEKCWNhdGFsb2d1ZRgIIAEoCzIeLnRhaWxyYWNlLnN0b3JhZ2UudjEuQ2F0YWxvZ3VlIigKCVRlcm1TdGFydBIMCgR0ZXJtGAEgASgEEg0KBWluZGV4GAIgASgEIp8BCg1Qcm9kdWNlclN0YXRlEgoKAmlkGAEgASgMEg0KBWVwb2NoGAIgASgNEhAKCHNlcXVlbmNlGAMgASgEEg0KBWluZGV4GAQgASgEEhQKDHN0YXJ0X29mZnNldBgFIAEoBBIUCgxyZWNvcmRfY291bnQYBiABKA0SFgoOYXBwZW5kX3RpbWVfdXMYByABKAQSDgoGZGlnZXN0GAggASgMIoUBCglDYXRhbG9ndWUSEgoKY2x1c3Rlcl9pZBgBIAEoDBIxCgdzdHJlYW1zGAIgAygLMiAudGFpbHJhY2Uuc3RvcmFnZS52MS5TdHJlYW1FbnRyeRIxCgZjaG9zZW4YAyABKAsyIS50YWlscmFjZS5zdG9yYWdlLnYxLlZvdGVyc0Nob3NlbiKHAQoLU3RyZWFtRW50cnkSCgoCaWQYASABKAQSEgoKY3JlYXRlZF91cxgCIAEoBBI0CghjcmVhdGlvbhgDIAEoCzIiLnRhaWxyYWNlLnN0b3JhZ2UudjEuU3RyZWFtQ3JlYXRlZBIQCghub2RlX2lkcxgEIAMoCRIQCghkZWxldGluZxgFIAEoCCI8CgxMZWFkZXJDaGFuZ2USLAoGbGVhZGVyGAEgASgLMhwudGFpbHJhY2Uuc3RvcmFnZS52MS5SZXBsaWNhIjYKBlZvdGVycxIsCgZ2b3RlcnMYASADKAsyHC50YWlscmFjZS5zdG9yYWdlLnYxLlJlcGxpY2EiLQoEVHJpbRIRCglsb2dfc3RhcnQYASABKAQSEgoKYmFzZV9pbmRleBgCIAEoBCIWCgVGZW5jZRINCgV0b2tlbhgBIAEoDCLMAgoKTWV0YUNoYW5nZRI8Cg5zdHJlYW1fY3JlYXRlZBgBIAEoCzIiLnRhaWxyYWNlLnN0b3JhZ2UudjEuU3RyZWFtQ3JlYXRlZEgAEjwKDnN0cmVhbV9kZWxldGVkGAIgASgLMiIudGFpbHJhY2Uuc3RvcmFnZS52MS5TdHJlYW1EZWxldGVkSAASPgoPc3RyZWFtX2RlbGV0aW5nGAMgASgLMiMudGFpbHJhY2Uuc3RvcmFnZS52MS5TdHJlYW1EZWxldGluZ0gAEjwKDnN0cmVhbXNfcGxhY2VkGAQgASgLMiIudGFpbHJhY2Uuc3RvcmFnZS52MS5TdHJlYW1zUGxhY2VkSAASOgoNdm90ZXJzX2Nob3NlbhgFIAEoCzIhLnRhaWxyYWNlLnN0b3JhZ2UudjEuVm90ZXJzQ2hvc2VuSABCCAoGY2hhbmdlIlkKDVN0cmVhbUNyZWF0ZWQSDAoEbmFtZRgBIAEoCRIUCgxzdGFydF9vZmZzZXQYAiABKAQSEgoKY2hlY2twb2ludBgDIAEoDBIQCghub2RlX2lkcxgEIAMoCSIbCg1TdHJlYW1EZWxldGVkEgoKAmlkGAEgASgEIhwKDlN0cmVhbURlbGV0aW5nEgoKAmlkGAEgASgEIkMKDVN0cmVhbXNQbGFjZWQSMgoKcGxhY2VtZW50cxgBIAMoCzIeLnRhaWxyYWNlLnN0b3JhZ2UudjEuUGxhY2VtZW50IikKCVBsYWNlbWVudBIKCgJpZBgBIAEoBBIQCghub2RlX2lkcxgCIAMoCSJACgxWb3RlcnNDaG9zZW4SFgoOYWRkZWRfbm9kZV9pZHMYASADKAkSGAoQcmVtb3ZlZF9ub2RlX2lkcxgCIAMoCWIGcHJvdG8z");
 
 /**
  * A copy of a stream's log on one disk. Another disk, or another life on it, is another replica.
@@ -34,6 +34,13 @@ export type Replica = Message<"tailrace.storage.v1.Replica"> & {
    * @generated from field: uint32 life = 2;
    */
   life: number;
+
+  /**
+   * The node that has the disk, where the others find it; empty: the node is alone.
+   *
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
 };
 
 /**
@@ -98,6 +105,13 @@ export type Settings = Message<"tailrace.storage.v1.Settings"> & {
    * @generated from field: uint64 batch_max_bytes = 7;
    */
   batchMaxBytes: bigint;
+
+  /**
+   * Nodes that keep it; 0: three, or all voters of the cluster where there are fewer.
+   *
+   * @generated from field: uint64 replication_factor = 8;
+   */
+  replicationFactor: bigint;
 };
 
 /**
@@ -295,6 +309,13 @@ export type Catalogue = Message<"tailrace.storage.v1.Catalogue"> & {
    * @generated from field: repeated tailrace.storage.v1.StreamEntry streams = 2;
    */
   streams: StreamEntry[];
+
+  /**
+   * Nodes that a person made voters of the cluster, and such as are not to be voters any more.
+   *
+   * @generated from field: tailrace.storage.v1.VotersChosen chosen = 3;
+   */
+  chosen?: VotersChosen | undefined;
 };
 
 /**
@@ -330,6 +351,20 @@ export type StreamEntry = Message<"tailrace.storage.v1.StreamEntry"> & {
    * @generated from field: tailrace.storage.v1.StreamCreated creation = 3;
    */
   creation?: StreamCreated | undefined;
+
+  /**
+   * Nodes that hold it, the one that is to lead first; none: the node is alone.
+   *
+   * @generated from field: repeated string node_ids = 4;
+   */
+  nodeIds: string[];
+
+  /**
+   * Its end has begun: nothing is appended to it any more.
+   *
+   * @generated from field: bool deleting = 5;
+   */
+  deleting: boolean;
 };
 
 /**
@@ -457,6 +492,30 @@ export type MetaChange = Message<"tailrace.storage.v1.MetaChange"> & {
      */
     value: StreamDeleted;
     case: "streamDeleted";
+  } | {
+    /**
+     * A stream's end began.
+     *
+     * @generated from field: tailrace.storage.v1.StreamDeleting stream_deleting = 3;
+     */
+    value: StreamDeleting;
+    case: "streamDeleting";
+  } | {
+    /**
+     * Streams are to be held by other nodes.
+     *
+     * @generated from field: tailrace.storage.v1.StreamsPlaced streams_placed = 4;
+     */
+    value: StreamsPlaced;
+    case: "streamsPlaced";
+  } | {
+    /**
+     * A person said who is to be a voter of the cluster.
+     *
+     * @generated from field: tailrace.storage.v1.VotersChosen voters_chosen = 5;
+     */
+    value: VotersChosen;
+    case: "votersChosen";
   } | { case: undefined; value?: undefined };
 };
 
@@ -493,6 +552,13 @@ export type StreamCreated = Message<"tailrace.storage.v1.StreamCreated"> & {
    * @generated from field: bytes checkpoint = 3;
    */
   checkpoint: Uint8Array;
+
+  /**
+   * Nodes that hold it, the one that is to lead first; none: the node is alone.
+   *
+   * @generated from field: repeated string node_ids = 4;
+   */
+  nodeIds: string[];
 };
 
 /**
@@ -522,4 +588,102 @@ export type StreamDeleted = Message<"tailrace.storage.v1.StreamDeleted"> & {
  */
 export const StreamDeletedSchema: GenMessage<StreamDeleted> = /*@__PURE__*/
   messageDesc(file_tailrace_storage_v1_storage, 13);
+
+/**
+ * The beginning of a stream's end.
+ *
+ * @generated from message tailrace.storage.v1.StreamDeleting
+ */
+export type StreamDeleting = Message<"tailrace.storage.v1.StreamDeleting"> & {
+  /**
+   * Index of its creation in `_meta`.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+};
+
+/**
+ * Describes the message tailrace.storage.v1.StreamDeleting.
+ * Use `create(StreamDeletingSchema)` to create a new message.
+ */
+export const StreamDeletingSchema: GenMessage<StreamDeleting> = /*@__PURE__*/
+  messageDesc(file_tailrace_storage_v1_storage, 14);
+
+/**
+ * Where streams are to be held from now on.
+ *
+ * @generated from message tailrace.storage.v1.StreamsPlaced
+ */
+export type StreamsPlaced = Message<"tailrace.storage.v1.StreamsPlaced"> & {
+  /**
+   * Each stream once.
+   *
+   * @generated from field: repeated tailrace.storage.v1.Placement placements = 1;
+   */
+  placements: Placement[];
+};
+
+/**
+ * Describes the message tailrace.storage.v1.StreamsPlaced.
+ * Use `create(StreamsPlacedSchema)` to create a new message.
+ */
+export const StreamsPlacedSchema: GenMessage<StreamsPlaced> = /*@__PURE__*/
+  messageDesc(file_tailrace_storage_v1_storage, 15);
+
+/**
+ * The nodes of one stream.
+ *
+ * @generated from message tailrace.storage.v1.Placement
+ */
+export type Placement = Message<"tailrace.storage.v1.Placement"> & {
+  /**
+   * Index of the stream's creation in `_meta`.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * Nodes that hold it, the one that is to lead first.
+   *
+   * @generated from field: repeated string node_ids = 2;
+   */
+  nodeIds: string[];
+};
+
+/**
+ * Describes the message tailrace.storage.v1.Placement.
+ * Use `create(PlacementSchema)` to create a new message.
+ */
+export const PlacementSchema: GenMessage<Placement> = /*@__PURE__*/
+  messageDesc(file_tailrace_storage_v1_storage, 16);
+
+/**
+ * Who is to be a voter of the cluster, and who is not, whatever their number. It replaces what was said before.
+ *
+ * @generated from message tailrace.storage.v1.VotersChosen
+ */
+export type VotersChosen = Message<"tailrace.storage.v1.VotersChosen"> & {
+  /**
+   * Nodes that are to be.
+   *
+   * @generated from field: repeated string added_node_ids = 1;
+   */
+  addedNodeIds: string[];
+
+  /**
+   * Nodes that are not.
+   *
+   * @generated from field: repeated string removed_node_ids = 2;
+   */
+  removedNodeIds: string[];
+};
+
+/**
+ * Describes the message tailrace.storage.v1.VotersChosen.
+ * Use `create(VotersChosenSchema)` to create a new message.
+ */
+export const VotersChosenSchema: GenMessage<VotersChosen> = /*@__PURE__*/
+  messageDesc(file_tailrace_storage_v1_storage, 17);
 

@@ -5,6 +5,7 @@
 import type { Tally } from "./disk.ts";
 import { type RunOptions, type RunReport, runLog } from "./log-run.ts";
 import { scriptText } from "./run-script.ts";
+import { shorterRuns } from "./shorter-runs.ts";
 import { shrink } from "./shrink.ts";
 
 /** Which seeds, and how. */
@@ -55,7 +56,7 @@ export function countsText(counts: Tally): string {
 
 async function toldShort(report: RunReport, { trace: _, ...options }: Omit<RunOptions, "script">): Promise<FailedSeed> {
   const { seed } = report;
-  return told(await shrink(report, (script) => runLog(seed, { ...options, script })), options);
+  return told(await shrink(report, (script) => runLog(seed, { ...options, script }), shorterRuns), options);
 }
 
 function told({ seed, script, failure }: RunReport, { profile }: Pick<RunOptions, "profile">): FailedSeed {

@@ -18,6 +18,7 @@ const recordNames = [
   "cutDone",
   "floor",
   "gone",
+  "life",
   "log",
   "made",
   "mark",
@@ -28,11 +29,6 @@ const recordNames = [
 ] as const;
 
 const ways = ["flip", "cut", "remove"] as const;
-
-/** Kinds of records that nothing writes yet, each with the reason. */
-export const notWritten = {
-  life: "lives are counted when a replica is rebuilt, which comes with replication",
-} as const;
 
 /** What a set of runs must have met, each at least once. */
 export const mustHappen: readonly string[] = [
@@ -63,10 +59,16 @@ export const mustHappen: readonly string[] = [
   // What was asked of it.
   "append",
   "append after room came back",
+  "fed with a checkpoint",
+  "feed refused: another place",
+  "taken back",
+  "read ahead",
+  "read by terms",
   "promise saved",
   "changed: cut",
   "changed: drop",
   "changed: install",
+  "changed: renew",
   "group removed",
   "read by headers",
   "read by index",
@@ -101,6 +103,8 @@ export const mustHappen: readonly string[] = [
   "damage: start refused",
   "damage: said at the start",
   "damage: a read is refused",
+  "damage: found by a self-check",
+  "damage: mended",
 ];
 
 /** Counts for one run. */

@@ -53,6 +53,8 @@ export class SimDisk {
   readonly tally: Tally;
   /** Room of the whole volume; a run may change it. */
   totalBytes: number;
+  /** How many times longer than usual each call takes. */
+  slowness = 1;
   faults: DiskFaults = { syncFails: 0, writeBackFails: 0, copyOnWrite: false };
   script: DiskScript = {};
   /** Told of each call, and of what broke. */
@@ -99,6 +101,19 @@ export class SimDisk {
     this.count(lost > 0 ? "power cut that lost sectors" : "power cut");
     this.trace?.(`the power goes: ${lost} of ${unsynced} unsynced sectors are lost`);
     this.#recount();
+  }
+
+  /** A copy of what is on the disk now, as a power cut would leave it at the least: how it was, to be put back later. */
+  image(): FolderNode {
+    return this.#root.copyOfDisk();
+  }
+
+  /** Ends all processes; the disk is what it was when the copy was made. */
+  putBack(image: FolderNode): void {
+    for (const process of this.#processes) process.kill();
+    this.#root = image.copyOfDisk();
+    this.#recount();
+    this.trace?.("an old copy of the disk is put back");
   }
 
   /** Whether a sync of this file or folder fails. */

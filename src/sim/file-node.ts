@@ -117,6 +117,13 @@ export class FileNode {
     return this.#cache.slice(0, this.#size);
   }
 
+  /** Another file, that holds what is on the disk. */
+  copyOfDisk(): FileNode {
+    const copy = new FileNode();
+    copy.restore(this.contentOnDisk());
+    return copy;
+  }
+
   /** What is on the disk: a copy. */
   contentOnDisk(): Uint8Array {
     return this.#disk.slice(0, this.#diskSize);

@@ -43,6 +43,13 @@ export class FolderNode {
     this.#onDisk.set(name, node);
   }
 
+  /** Another folder, with copies of all that is on the disk below this one. */
+  copyOfDisk(): FolderNode {
+    const copy = new FolderNode();
+    for (const [name, node] of this.#onDisk) copy.giveBack(name, node.copyOfDisk());
+    return copy;
+  }
+
   /** What a sync that is called now will make durable. */
   beginSync(): number {
     return this.#synced + this.#changes.length;

@@ -4,8 +4,9 @@
  */
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import { sameBytes } from "../base/bytes.ts";
+import type { Hash } from "../host/hash.ts";
 import { readBatch } from "../log/batch-reader.ts";
-import { checkpointPayload, stampHeader } from "../log/batch-writer.ts";
+import { checkpointPayload, type Stamp, stampHeader } from "../log/batch-writer.ts";
 import { batchHeader, digestBytes } from "../log/format.ts";
 import type { GroupLog } from "../log/types.ts";
 import type { GroupLoad } from "./group-load.ts";
@@ -13,10 +14,18 @@ import type { Change, GroupModel } from "./log-model.ts";
 import { type LifeContext, outcomeOf } from "./log-world.ts";
 import { must } from "./must.ts";
 import type { SimRandom } from "./random.ts";
-import { checkpointState } from "./state-fold.ts";
+import { checkpointState, noFold } from "./state-fold.ts";
 
-/** Changes a log, if what is drawn fits it now. Resolves when it is on its way. */
-export async function changeLog(load: GroupLoad, random: SimRandom, life: LifeContext): Promise<void> {
+/**
+ * Changes a log, if what is drawn fits it now. Resolves when it is on its way.
+ * @param renewed Told when another log has taken its place, of a new life.
+ */
+export async function changeLog(
+  load: GroupLoad,
+  random: SimRandom,
+  life: LifeContext,
+  renewed: (load: GroupLoad) => void,
+): Promise<void> {
   const { model, log } = load;
   const { world } = life;
   // Appends that are on their way at a cut are stamped behind it; at the other changes none is, most of the time.
@@ -28,13 +37,14 @@ export async function changeLog(load: GroupLoad, random: SimRandom, life: LifeCo
   disk.faults = { ...plan, syncFails: plan.changeSyncFails ?? plan.syncFails };
   const what = `${change.kind} ${placeOf(change)} of group ${model.group}`;
   world.trace?.(what);
-  const done = makeChange(log, change).then(
+  const done = makeChange(log, change, life).then(
     () => {
       world.trace?.(`${what} is done`);
       disk.faults = plan;
       disk.count(`changed: ${change.kind}`);
       model.done();
-      load.changed();
+      if (change.kind === "renew") renewed(load);
+      else load.changed();
     },
     (error: unknown) => {
       world.trace?.(`${what}: ${error}`);
@@ -67,6 +77,8 @@ async function isDone(change: Change, model: GroupModel, log: GroupLog): Promise
       return log.base.index === change.checkpointIndex;
     case "install":
       return log.base.index === change.checkpoint.index;
+    case "renew":
+      return log.life === change.life;
     case "cut": {
       if (log.durableEnd.index <= change.index) return true;
       // What was cut off stands there, or what came in its place.
@@ -80,7 +92,7 @@ async function isDone(change: Change, model: GroupModel, log: GroupLog): Promise
   }
 }
 
-async function makeChange(log: GroupLog, change: Change): Promise<void> {
+async function makeChange(log: GroupLog, change: Change, { folder }: LifeContext): Promise<void> {
   switch (change.kind) {
     case "cut":
       await log.cut(change.index);
@@ -90,6 +102,9 @@ async function makeChange(log: GroupLog, change: Change): Promise<void> {
       return;
     case "install":
       await log.install(bytesOf(change.checkpoint));
+      return;
+    case "renew":
+      await folder.renew(change.group);
   }
 }
 
@@ -108,6 +123,7 @@ function placeOf(change: Change): number {
     case "drop":
       return change.checkpointIndex;
     case "install":
+    case "renew":
       return change.checkpoint.index;
   }
 }
@@ -121,11 +137,13 @@ async function changeOf(random: SimRandom, load: GroupLoad, life: LifeContext): 
       return cutOf(random, model, log);
     case "drop":
       return await dropOf(random, load);
-    case "install": {
+    case "install":
+    case "renew": {
       await load.quiet();
+      if (random.chance(0.3)) return newLife(random, load, life);
       const copied = random.chance(0.3) ? random.pick([undefined, ...model.batches]) : undefined;
       const checkpoint = copied?.kind === BatchKind.checkpoint ? copied : newCheckpoint(random, load, life);
-      return checkpoint.index === model.base ? undefined : { kind, checkpoint };
+      return checkpoint.index === model.base ? undefined : { kind: "install", checkpoint };
     }
   }
 }
@@ -161,25 +179,44 @@ async function dropOf(random: SimRandom, { model, log, reads }: GroupLoad): Prom
   return index > model.base && index < model.commit ? { kind: "drop", checkpointIndex: index } : undefined;
 }
 
+/** As after the loss of the log. */
+function newLife(random: SimRandom, { model, log }: GroupLoad, { world, clock }: LifeContext): Change | undefined {
+  if (model.promises.isComing) return undefined;
+  const { group } = model;
+  const state = checkpointState(noFold, group, random.between(0, 1500));
+  const [startOffset, appendTimeMicros, note] = [random.pick([0, 7]), clock.nowMicros(), random.bytes(12)];
+  const place = { index: 0, baseOffset: startOffset, term: 0, appendTimeMicros };
+  const checkpoint = checkpointAt({ group, ...place }, new Uint8Array(digestBytes), state, world.hash);
+  const made = { group, checkpointState: state, startOffset, appendTimeMicros, note };
+  return { kind: "renew", group: made, checkpoint, life: log.life + 1 };
+}
+
 /** One that another replica's log may have, some way on. */
-function newCheckpoint(random: SimRandom, { model, log }: GroupLoad, { world, clock }: LifeContext): StoredBatch {
+function newCheckpoint(random: SimRandom, { log }: GroupLoad, { world, clock }: LifeContext): StoredBatch {
   const { group, durableEnd } = log;
   const term = Math.max(durableEnd.term, log.vote.term);
   const index = durableEnd.index + random.between(0, 30);
   const fold = { count: random.between(0, 1000), sum: random.word() };
   const digestBefore = random.bytes(digestBytes);
-  const payload = checkpointPayload(term, digestBefore, checkpointState(fold, group, index));
-  const header = new Uint8Array(batchHeader.bytes);
-  const stamp = {
-    ...{ kind: BatchKind.checkpoint, group, term, recordCount: 0, index },
+  const place = {
+    ...{ group, index, term },
     baseOffset: durableEnd.offset + random.between(0, 100),
     appendTimeMicros: Math.max(clock.nowMicros(), durableEnd.appendTimeMicros),
   };
-  stampHeader(header, payload, stamp, digestBefore, world.hash);
-  const bytes = new Uint8Array(header.length + payload.length);
-  bytes.set(header);
-  bytes.set(payload, header.length);
-  const batch = readBatch(bytes, group, world.hash);
-  must(batch !== undefined, `the checkpoint that was made for group ${model.group} is none`);
+  return checkpointAt(place, digestBefore, checkpointState(fold, group, index), world.hash);
+}
+
+function checkpointAt(
+  place: Omit<Stamp, "kind" | "recordCount">,
+  digestBefore: Uint8Array,
+  state: Uint8Array,
+  hash: Hash,
+): StoredBatch {
+  const payload = checkpointPayload(place.term, digestBefore, state);
+  const bytes = new Uint8Array(batchHeader.bytes + payload.length);
+  bytes.set(payload, batchHeader.bytes);
+  stampHeader(bytes, payload, { kind: BatchKind.checkpoint, recordCount: 0, ...place }, digestBefore, hash);
+  const batch = readBatch(bytes, place.group, hash);
+  must(batch !== undefined, `the checkpoint that was made for group ${place.group} is none`);
   return batch;
 }

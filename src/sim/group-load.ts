@@ -4,8 +4,9 @@
  */
 import { BatchKind } from "../base/batch.ts";
 import { putU32 } from "../base/bytes.ts";
-import type { GroupLog, NewBatch, Promised } from "../log/types.ts";
+import type { AppendedBatch, GroupLog, NewBatch, Promised } from "../log/types.ts";
 import type { Submission } from "./group-appends.ts";
+import { GroupFeed } from "./group-feed.ts";
 import type { GroupModel } from "./log-model.ts";
 import { LogReads } from "./log-reads.ts";
 import { type LifeContext, outcomeOf } from "./log-world.ts";
@@ -25,6 +26,11 @@ export class GroupLoad {
   /** What is on its way to this log. */
   readonly #pending = new Set<Promise<void>>();
   #isReady = false;
+  /** Its own appends that are on their way. */
+  readonly #own = new Set<Promise<void>>();
+  /** Those of them that have no place yet. */
+  readonly #unplaced = new Set<number>();
+  readonly #feed: GroupFeed;
 
   constructor(model: GroupModel, log: GroupLog, life: LifeContext) {
     this.model = model;
@@ -32,6 +38,7 @@ export class GroupLoad {
     this.#life = life;
     this.reads = new LogReads(model, log, life);
     this.#stamps = new FoldedStamps(life.world.hash, (index) => model.foldBefore(index));
+    this.#feed = new GroupFeed({ model, log, life }, this.#stamps, (work, of) => void this.#settle(work, of));
   }
 
   /** Waits for what is on its way. */
@@ -107,6 +114,16 @@ export class GroupLoad {
     );
   }
 
+  /** Waits until none of its own appends is on its way. */
+  async ownAreOver(): Promise<void> {
+    while (this.#own.size > 0) await Promise.all(this.#own);
+  }
+
+  /** Appends some that a leader elsewhere stamped. */
+  feed(random: SimRandom, count: number): void {
+    this.#feed.feed(random, count, this.#unplaced.size > 0);
+  }
+
   /** A leader change of a term that nobody had. Resolves when it is settled. */
   async beginTerm(): Promise<void> {
     const { model, log } = this;
@@ -165,24 +182,45 @@ export class GroupLoad {
     world.trace?.(
       `append ${id}, ${payload.length} bytes${begins ? `, begins term ${begins.term}` : ""}, to group ${model.group}`,
     );
-    const stamped = (index: number) => this.#stamps.stamped(index, payload);
-    await this.#keep(
-      log.append({ ...batch, stamped }).then(
+    const stamped = (index: number) => {
+      this.#unplaced.delete(id);
+      this.#stamps.stamped(index, payload);
+    };
+    this.#unplaced.add(id);
+    const appending = this.#settle(log.append({ ...batch, stamped }), { submission, promised });
+    this.#own.add(appending);
+    await appending;
+    this.#own.delete(appending);
+    this.#unplaced.delete(id);
+    if (submission.outcome === "refused") this.#feed.ownRefused();
+  }
+
+  /** Waits for an append, and notes what became of it. */
+  #settle(
+    work: Promise<AppendedBatch>,
+    { submission, promised }: { submission: Submission | undefined; promised: Promised },
+  ): Promise<void> {
+    const { model, log } = this;
+    const { world } = this.#life;
+    const name = submission ? `append ${submission.id}` : "a checkpoint that it is fed with";
+    const promises = promised.vote || promised.note;
+    return this.#keep(
+      work.then(
         (appended) => {
-          world.trace?.(`append ${id} is batch ${appended.index} of group ${model.group}`);
-          world.disk.count("append");
-          if (begins || batch.note) model.promises.done(promised);
-          if (begins) model.mustBegin = false;
+          world.trace?.(`${name} is batch ${appended.index} of group ${model.group}`);
+          world.disk.count(submission ? "append" : "fed with a checkpoint");
+          if (promises) model.promises.done(promised);
+          if (submission?.begins) model.mustBegin = false;
           model.termSeen = Math.max(model.termSeen, appended.term);
-          model.acknowledge(submission, appended);
-          must(log.durableEnd.index > appended.index, `append ${id} is answered before it is durable`);
+          if (submission) model.acknowledge(submission, appended);
+          must(log.durableEnd.index > appended.index, `${name} is answered before it is durable`);
         },
         (error: unknown) => {
-          world.trace?.(`append ${id}: ${error}`);
-          if (outcomeOf(error, `append ${id}`, this.#life, model) === "unknown") return;
+          world.trace?.(`${name}: ${error}`);
+          if (outcomeOf(error, name, this.#life, model) === "unknown") return;
           world.disk.count("append refused");
-          if (begins || batch.note) model.promises.refused();
-          submission.outcome = "refused";
+          if (promises) model.promises.refused();
+          if (submission) submission.outcome = "refused";
         },
       ),
     );

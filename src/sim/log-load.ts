@@ -6,6 +6,7 @@
 import { present } from "../base/assert.ts";
 import { changeLog } from "./group-changes.ts";
 import { GroupLoad } from "./group-load.ts";
+import { mend } from "./group-mending.ts";
 import { GroupModel } from "./log-model.ts";
 import { groupsAt, type LifeContext, outcomeOf } from "./log-world.ts";
 import { must } from "./must.ts";
@@ -43,13 +44,31 @@ export class LogLoad {
     // What follows is drawn before anything is waited for.
     const [what, change] = [random.fraction(), random.chance(plan.changes)];
     if (model.change) return;
-    if (change) await changeLog(load, random, this.#life);
+    if (model.isSpoiled && model.stage === "made" && random.chance(0.15)) this.#life.spawn(mend(load, this.#life));
+    if (change) await changeLog(load, random, this.#life, (old) => this.#followAnew(old));
     else if (what < 0.02) this.#remove(load);
     else if (what < 0.05) load.save(random);
     else if (what < 0.15) this.#life.spawn(load.reads.anywhere(random));
     else if (what < 0.25 && model.isFollower) this.#commit(load, random);
     else if (what < 0.28) await load.beginTerm();
+    else await this.#append(load, random);
+  }
+
+  async #append(load: GroupLoad, random: SimRandom): Promise<void> {
+    const { feeds } = this.#life.world.plan;
+    if (feeds > 0 && random.chance(feeds)) await this.#feed(load, random);
     else if (await this.#isReady(load)) for (let burst = random.skewed(1, 8); burst > 0; burst--) load.append(random);
+    else return;
+    if (random.chance(0.2)) this.#life.spawn(load.reads.ahead(random));
+  }
+
+  /** A follower's step: what its log was fed with and appended to before is over, or mostly. */
+  async #feed(load: GroupLoad, random: SimRandom): Promise<void> {
+    const [count, waits] = [random.skewed(1, 8), random.chance(0.7)];
+    if (waits) await load.ownAreOver();
+    if (!(await load.prepare())) return;
+    const { model } = load;
+    if (!model.change && !load.hasEnded && model.stage === "made") load.feed(random, count);
   }
 
   /** Waits for all that is on its way; then, with room again, every log takes appends again. */
@@ -104,6 +123,13 @@ export class LogLoad {
     this.#loads.set(model.group, load);
     load.reads.follow();
     return load;
+  }
+
+  /** Another has its log's place, or is the same in another life of its reader. */
+  #followAnew(old: GroupLoad): void {
+    old.hasEnded = true;
+    old.reads.end();
+    this.#follow(old.model);
   }
 
   #create(random: SimRandom): void {
@@ -162,8 +188,7 @@ export class LogLoad {
         if (outcomeOf(error, `removing group ${group}`, this.#life, model) === "unknown") return;
         disk.count("removal refused");
         model.stage = "made";
-        load.reads.end();
-        this.#follow(model);
+        this.#followAnew(load);
       },
     );
     this.#life.spawn(done);

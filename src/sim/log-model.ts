@@ -9,7 +9,7 @@ import type { Hash } from "../host/hash.ts";
 import { digestFollows } from "../log/batch-reader.ts";
 import { checkpointPayload } from "../log/batch-writer.ts";
 import { digestBytes } from "../log/format.ts";
-import type { AppendedBatch, LogReadRequest } from "../log/types.ts";
+import type { AppendedBatch, LogReadRequest, NewGroup } from "../log/types.ts";
 import { GroupAppends, type Submission } from "./group-appends.ts";
 import { GroupPromises } from "./group-promises.ts";
 import { must } from "./must.ts";
@@ -19,7 +19,8 @@ import { checkpointState, type Fold, foldIn, foldOver, noFold, sameFold } from "
 export type Change =
   | { readonly kind: "cut"; readonly index: number }
   | { readonly kind: "drop"; readonly checkpointIndex: number }
-  | { readonly kind: "install"; readonly checkpoint: StoredBatch };
+  | { readonly kind: "install"; readonly checkpoint: StoredBatch }
+  | { readonly kind: "renew"; readonly group: NewGroup; readonly checkpoint: StoredBatch; readonly life: number };
 
 /** Where a group is in its life. */
 export type Stage = "making" | "made" | "refused" | "removing" | "gone";
@@ -51,6 +52,8 @@ export class GroupModel {
   isSpoiled = false;
   /** All below was said to be committed. */
   commit = 0;
+  /** How often its log was lost. */
+  life = 0;
   /** A change that is on its way, or was when its process died. */
   change: Change | undefined;
   /** How often a change began or was over: what was read across that shows nothing. */
@@ -150,12 +153,14 @@ export class GroupModel {
   /** A change is asked for. */
   begin(change: Change): void {
     must(!this.change, `group ${this.group}: two changes at once`);
+    if (change.kind === "renew") this.promises.begin({ note: change.group.note });
     this.change = change;
     this.changes += 1;
   }
 
   /** It was refused, or never was: all is as it was. */
   undone(): void {
+    if (this.change?.kind === "renew") this.promises.refused();
     this.change = undefined;
     this.changes += 1;
   }
@@ -174,6 +179,11 @@ export class GroupModel {
         break;
       case "install":
         this.#beginWith(change.checkpoint);
+        break;
+      case "renew":
+        this.#beginWith(change.checkpoint);
+        this.promises.done({ note: change.group.note });
+        this.life = change.life;
         break;
     }
     this.change = undefined;

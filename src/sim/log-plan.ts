@@ -46,6 +46,8 @@ export interface LogPlan {
   /** Longest pause between two steps, milliseconds. */
   readonly pauseMaxMs: number;
   readonly endings: EndingPlan;
+  /** How often what is appended was stamped by a leader elsewhere. */
+  readonly feeds: number;
 }
 
 /** How lives end. */
@@ -154,6 +156,7 @@ function drawnPlan(random: SimRandom, given?: Trouble): LogPlan {
       ...{ countedOnly: "segments", countsSome: 0.4, soon: 0.3, soonFrom: 1, soonMax: 60, lateFrom: 20, lateMax: 800 },
       ...{ powerCuts: 0.3, idle: 0, afterWork: 0 },
     },
+    feeds: random.pick([0, 0, 0.3, 0.9]),
   };
 }
 

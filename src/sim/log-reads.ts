@@ -3,8 +3,10 @@
  * known.
  * @module
  */
+import type { StoredBatch } from "../base/batch.ts";
 import { sameBytes } from "../base/bytes.ts";
 import { TailraceError } from "../base/errors.ts";
+import { digestFollows } from "../log/batch-reader.ts";
 import type { GroupLog } from "../log/types.ts";
 import type { GroupModel } from "./log-model.ts";
 import { type LifeContext, outcomeOf } from "./log-world.ts";
@@ -20,6 +22,9 @@ export class LogReads {
   #isReading = false;
   /** What stands at `#next` is damaged: there is no reading on. */
   #isBlocked = false;
+  /** Digests of what was read before it was durable. */
+  readonly #ahead = new Map<number, Uint8Array>();
+  #timesTakenBack = 0;
   /** Another reads in its place. */
   #isOver = false;
 
@@ -33,12 +38,23 @@ export class LogReads {
   /** Reads a log from its beginning, and on as it grows. */
   follow(): void {
     this.#log.onDurable(() => this.#durable());
+    this.#log.onTakenBack(() => {
+      this.#timesTakenBack += 1;
+      this.#ahead.clear();
+    });
     this.#durable();
   }
 
   /** Reads on after a change, from where the log may be another. */
   readOn(): void {
+    this.#ahead.clear();
     this.#next = this.#model.end;
+    this.#isBlocked = false;
+    this.#durable();
+  }
+
+  /** What was damaged is mended: it reads on from there. */
+  unblock(): void {
     this.#isBlocked = false;
     this.#durable();
   }
@@ -100,6 +116,7 @@ export class LogReads {
     }
     must(batches.length > 0, `group ${model.group}: nothing is read from ${from.index} on, below ${belowIndex}`);
     model.take(from.index, batches);
+    this.#checkAhead(batches);
     this.#next += batches.length;
   }
 
@@ -109,12 +126,88 @@ export class LogReads {
     if (model.count === 0 || model.change) return;
     try {
       const what = random.fraction();
-      if (what < 0.2) await this.#byTime(random);
+      if (what < 0.1) await this.#byTerms(random);
+      else if (what < 0.2) await this.#byTime(random);
       else if (what < 0.4) await this.#byHeaders(random);
       else await this.#byPlace(random);
     } catch (error) {
       this.#checkError(error);
     }
+  }
+
+  /** Reads what is on its way to the disk, too: it goes on from what is durable, and becomes that, or is taken back. */
+  async ahead(random: SimRandom): Promise<void> {
+    const [model, log] = [this.#model, this.#log];
+    if (model.change || this.#isOver || model.stage !== "made") return;
+    const { changes } = model;
+    const taken = this.#timesTakenBack;
+    const from = { index: random.between(Math.min(model.end, log.end.index), log.end.index) };
+    const request = { from, belowIndex: log.end.index, maxBytes: random.skewed(1, 100_000), unsynced: true };
+    try {
+      const read = await log.read(request);
+      // Of a folder that failed nobody knows what is on its way.
+      if (changes !== model.changes || taken !== this.#timesTakenBack || this.#life.hasFailed()) return;
+      must(
+        from.index === request.belowIndex || read.length > 0,
+        `group ${model.group}: nothing is ahead of ${from.index}`,
+      );
+      let next = from.index;
+      for (const batch of read) {
+        must(batch.index === next, `group ${model.group}: batch ${batch.index} is ahead, where ${next} is due`);
+        const before = this.#ahead.get(next - 1) ?? model.batchAt(next - 1)?.digest;
+        const follows = !before || digestFollows(batch, before, this.#life.world.hash);
+        must(follows, `group ${model.group}: batch ${next} is ahead, and does not follow`);
+        this.#ahead.set(next, batch.digest.slice());
+        next += 1;
+      }
+      this.#life.world.disk.count("read ahead");
+      await this.#factsAhead(request.belowIndex - 1);
+    } catch (error) {
+      this.#checkError(error);
+    }
+  }
+
+  /** What is said of a batch by its index is what was read there. */
+  async #factsAhead(index: number): Promise<void> {
+    const [model, log] = [this.#model, this.#log];
+    const digest = this.#ahead.get(index);
+    const { changes } = model;
+    const taken = this.#timesTakenBack;
+    const said = await log.digestAt(index);
+    if (!digest || changes !== model.changes || taken !== this.#timesTakenBack) return;
+    must(said !== undefined && sameBytes(said, digest), `group ${model.group}: another digest is said of ${index}`);
+  }
+
+  /** What was read ahead is what became durable. */
+  #checkAhead(batches: readonly StoredBatch[]): void {
+    for (const { index, digest } of batches) {
+      const ahead = this.#ahead.get(index);
+      this.#ahead.delete(index);
+      must(!ahead || sameBytes(ahead, digest), `group ${this.#model.group}: batch ${index} was read ahead as another`);
+    }
+  }
+
+  async #byTerms(random: SimRandom): Promise<void> {
+    const model = this.#model;
+    const { end, changes, batches } = model;
+    const index = random.between(model.base, end - 1);
+    const [term, digest, starts] = [
+      await this.#log.termAt(index),
+      await this.#log.digestAt(index),
+      await this.#log.termStarts(),
+    ];
+    // A damaged log may end before what was read of it.
+    if (changes !== model.changes || model.isSpoiled) return;
+    const known = model.batchAt(index);
+    const isSame =
+      known !== undefined && term === known.term && digest !== undefined && sameBytes(digest, known.digest);
+    must(isSame, `group ${model.group}: of batch ${index} another term or digest is said`);
+    const expected = batches.filter((batch, at) => at === 0 || batch.term !== batches[at - 1]?.term);
+    const text = (all: readonly { term: number; index: number }[]) =>
+      all.map((start) => `${start.term} from ${start.index}`).join(", ");
+    const [said, due] = [text(starts.filter((start) => start.index < end)), text(expected)];
+    must(said === due, `group ${model.group}: its terms are said to be ${said}, and are ${due}`);
+    this.#life.world.disk.count("read by terms");
   }
 
   async #byTime(random: SimRandom): Promise<void> {

@@ -10,9 +10,10 @@ import { type LifeEnd, LogLife } from "./log-life.ts";
 import { type LogPlan, type PlanChoice, planOf } from "./log-plan.ts";
 import type { LogWorld } from "./log-world.ts";
 import { Broken } from "./must.ts";
+import { numbersTo } from "./number-ranges.ts";
 import { plantDamage } from "./planted-damage.ts";
 import { SimRandom } from "./random.ts";
-import { type LifeScript, type RunScript, scriptOf, scriptText, stepsTo } from "./run-script.ts";
+import { type LifeScript, type RunScript, scriptOf, scriptText } from "./run-script.ts";
 import { passTime, Timeline } from "./timeline.ts";
 
 /** What became of a run. */
@@ -109,7 +110,7 @@ async function liveLast(world: LogWorld): Promise<void> {
   const { disk, plan } = world;
   disk.totalBytes = plan.volumeBytes * 4;
   const ending = { kind: "close", atCall: Number.POSITIVE_INFINITY } as const;
-  const life = { ...ending, counts: "all" as const, powerCutAfter: false, number: plan.lives, steps: stepsTo(3) };
+  const life = { ...ending, counts: "all" as const, powerCutAfter: false, number: plan.lives, steps: numbersTo(3) };
   let end: LifeEnd;
   const calm = { ...world, plan: { ...plan, syncFails: 0, writeBackFails: 0, changeSyncFails: undefined } };
   do end = await live(calm, life);

@@ -2,6 +2,7 @@ import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Hash } from "../host/hash.ts";
+import { BatchRefusedError } from "../log/stored-batch.ts";
 import type { DataFolder } from "../log/types.ts";
 import type { Coverage } from "./coverage.ts";
 import type { SimDisk } from "./disk.ts";
@@ -61,6 +62,7 @@ export function outcomeOf(
   model: GroupModel,
 ): "refused" | "unknown" | "damaged" {
   if (error instanceof DiskError && hasFailed()) return "unknown";
+  if (error instanceof BatchRefusedError) return "refused";
   if (error instanceof NoRoomError) {
     world.disk.count(`refused: ${error.code ?? "no room"}`);
     return "refused";

@@ -133,7 +133,7 @@ export class ProcessDisk implements Disk {
     this.onCall(what, path);
     if (random.chance(faults.writeBackFails)) this.#disk.failWriteBack();
     const [least, most] = durationMs;
-    const takesMs = least * (most / least) ** random.fraction();
+    const takesMs = this.#disk.slowness * least * (most / least) ** random.fraction();
     const call: Call = { killed };
     this.#calls.add(call);
     return new Promise<T>((resolve, reject) => {
@@ -254,7 +254,8 @@ export class SimFile implements DiskFile {
     killed?: () => void,
     details?: () => string,
   ): Promise<T> {
-    assert(this.#isOpen, `${this.path} is used after close`);
+    // A kill closes all; what the dead still ask for is never answered.
+    assert(this.#isOpen || !this.#process.isAlive, `${this.path} is used after close`);
     return this.#process.call(what, this.path, durationMs, effect, killed, details);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Counted, type Ending, endingOf, type LogPlan } from "./log-plan.ts";
+import { numbersIn, numbersTo, rangesOf } from "./number-ranges.ts";
 import { SimRandom } from "./random.ts";
 
 /** One life. */
@@ -24,18 +25,13 @@ export function scriptOf(seed: number, plan: LogPlan): RunScript {
     const life = {
       number,
       ...endingOf(random, plan.endings),
-      steps: stepsTo(random.skewed(plan.stepsMin, plan.stepsMax)),
+      steps: numbersTo(random.skewed(plan.stepsMin, plan.stepsMax)),
     };
     const { idle, afterWork } = plan.endings;
     const what = random.fraction();
     if (what < idle) return { ...life, atCall: Number.POSITIVE_INFINITY, steps: [] };
     return what < idle + afterWork ? { ...life, atCall: Number.POSITIVE_INFINITY } : life;
   });
-}
-
-/** So many steps from the first on. */
-export function stepsTo(count: number): number[] {
-  return Array.from({ length: count }, (_, step) => step);
 }
 
 const letters = { close: "c", kill: "k", "power cut": "p" } as const;
@@ -64,22 +60,7 @@ export function readScript(text: string): RunScript {
       atCall: call ? Number(call) : Number.POSITIVE_INFINITY,
       counts: counts === "s" ? "segments" : counts === "t" ? "turns" : "all",
       powerCutAfter: plus === "+",
-      steps: steps === "" ? [] : steps.split(",").flatMap(stepsIn),
+      steps: numbersIn(steps),
     };
   });
-}
-
-function rangesOf(steps: readonly number[]): string {
-  const ranges: { from: number; to: number }[] = [];
-  for (const step of steps) {
-    const last = ranges.at(-1);
-    if (last?.to === step - 1) last.to = step;
-    else ranges.push({ from: step, to: step });
-  }
-  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(",");
-}
-
-function stepsIn(range: string): number[] {
-  const [from = 0, to = from] = range.split("-").map(Number);
-  return stepsTo(to - from + 1).map((step) => from + step);
 }

@@ -1,16 +1,28 @@
 /**
- * Makes a failing run shorter: fewer lives, earlier deaths, fewer steps, as long as it fails in the same way.
+ * Makes a failing run shorter, as long as it fails in the same way.
  * @module
  */
-import type { RunReport } from "./log-run.ts";
-import type { LifeScript, RunScript } from "./run-script.ts";
+
+/** A run, and what came of it. */
+export interface ScriptedRun<Script> {
+  readonly script: Script;
+  readonly failure: Error | undefined;
+}
 
 /** Most runs that shrinking one takes. */
 const runsMax = 400;
 
-/** The shortest failing run that is found. `run`: runs a script with the seed of the failed one. */
-export async function shrink(failed: RunReport, run: (script: RunScript) => Promise<RunReport>): Promise<RunReport> {
-  const kind = kindOf(failed);
+/**
+ * The shortest failing run that is found.
+ * @param run Runs a script with the seed of the failed one.
+ * @param shorterThan Scripts a little shorter than this one; those that take away most come first.
+ */
+export async function shrink<Script, Run extends ScriptedRun<Script>>(
+  failed: Run,
+  run: (script: Script) => Promise<Run>,
+  shorterThan: (script: Script) => Iterable<Script>,
+): Promise<Run> {
+  const kind = kindOf(failed.failure);
   let [best, runs] = [failed, 0];
   for (let found = true; found && runs < runsMax; ) {
     found = false;
@@ -18,7 +30,7 @@ export async function shrink(failed: RunReport, run: (script: RunScript) => Prom
       runs += 1;
       if (runs > runsMax) return best;
       const report = await run(script);
-      if (kindOf(report) !== kind) continue;
+      if (kindOf(report.failure) !== kind) continue;
       best = report;
       found = true;
       break;
@@ -27,28 +39,10 @@ export async function shrink(failed: RunReport, run: (script: RunScript) => Prom
   return best;
 }
 
-/** The same failure has the same words, whatever the numbers in it. */
-function kindOf({ failure }: RunReport): string | undefined {
-  return failure?.message.split("\n")[0]?.replace(/\d[\d ]*/g, "#");
-}
-
-/** Scripts a little shorter than this one; those that take away most come first. */
-function* shorterThan(script: RunScript): Generator<RunScript> {
-  for (let i = script.length - 1; i >= 0; i--) yield script.toSpliced(i, 1);
-  for (const [i, life] of script.entries()) {
-    for (const shorter of shorterLives(life)) yield script.with(i, shorter);
-  }
-}
-
-function* shorterLives(life: LifeScript): Generator<LifeScript> {
-  const { steps, atCall } = life;
-  for (let part = Math.ceil(steps.length / 2); part >= 1; part = part > 1 ? Math.ceil(part / 2) : 0) {
-    for (let from = steps.length - part; from > -part; from -= part) {
-      yield { ...life, steps: steps.toSpliced(Math.max(from, 0), part + Math.min(from, 0)) };
-    }
-  }
-  if (!Number.isFinite(atCall)) return;
-  for (const call of new Set([atCall >> 1, atCall - (atCall >> 2), atCall - 1])) {
-    if (call > 0 && call < atCall) yield { ...life, atCall: call };
-  }
+/** The same failure has the same words in its first line, whatever the numbers and the random names in it. */
+export function kindOf(failure: Error | undefined): string | undefined {
+  return failure?.message
+    .split("\n")[0]
+    ?.replace(/\b[0-9a-f]{16,}\b/g, "#")
+    .replace(/\d[\d ]*/g, "#");
 }

@@ -30,9 +30,14 @@ export class Timeline {
 
   /** Lets something happen after a while. */
   after(delayMs: number, happen: () => void): void {
+    this.at(this.#nowMs + Math.max(delayMs, 0), happen);
+  }
+
+  /** Lets something happen at a time that has not passed; of those at one moment in the order of the calls. */
+  at(atMs: number, happen: () => void): void {
     const heap = this.#heap;
     this.#order += 1;
-    heap.push({ atMs: this.#nowMs + Math.max(delayMs, 0), order: this.#order, happen });
+    heap.push({ atMs, order: this.#order, happen });
     for (let at = heap.length - 1; at > 0; ) {
       const parent = (at - 1) >>> 1;
       if (!this.#isBefore(at, parent)) return;

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { runLog } from "../../src/sim/log-run.ts";
-import { type LifeScript, stepsTo } from "../../src/sim/run-script.ts";
+import { numbersTo } from "../../src/sim/number-ranges.ts";
+import type { LifeScript } from "../../src/sim/run-script.ts";
 
 describe("a run of the log on the simulated disk", () => {
   test("the same seed gives the same run, call by call and byte by byte", { timeout: 120_000 }, async () => {
@@ -16,7 +17,7 @@ describe("a run of the log on the simulated disk", () => {
 
 const closed: LifeScript = {
   ...{ number: 1, kind: "close", atCall: Number.POSITIVE_INFINITY },
-  ...{ counts: "all", powerCutAfter: true, steps: stepsTo(4) },
+  ...{ counts: "all", powerCutAfter: true, steps: numbersTo(4) },
 };
 
 describe("one life dies at each of its calls", () => {
@@ -52,5 +53,5 @@ async function traced(seed: number): Promise<{ lines: string[]; contents: string
 }
 
 function died(number: number, kind: "kill" | "power cut", atCall: number, powerCutAfter = false): LifeScript {
-  return { number, kind, atCall, counts: "all", powerCutAfter, steps: stepsTo(12) };
+  return { number, kind, atCall, counts: "all", powerCutAfter, steps: numbersTo(12) };
 }

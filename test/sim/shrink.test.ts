@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import type { SimDisk } from "../../src/sim/disk.ts";
 import { type RunReport, runLog } from "../../src/sim/log-run.ts";
 import { type RunScript, readScript, scriptText } from "../../src/sim/run-script.ts";
+import { shorterRuns } from "../../src/sim/shorter-runs.ts";
 import { shrink } from "../../src/sim/shrink.ts";
 
 /** Some syncs of the journal return, and have done nothing. */
@@ -37,7 +38,7 @@ describe("a run that fails", () => {
     async () => {
       const found = await firstFailure();
       const run = (script: RunScript) => runLog(found.seed, { trouble: "none", spoilDisk: lies, script });
-      const short = await shrink(found, run);
+      const short = await shrink(found, run, shorterRuns);
       const word = scriptText(short.script);
       console.log(`${stepsOf(found.script)} steps in ${found.script.length} lives become ${word}`);
       assert.ok(stepsOf(short.script) <= 6, `${word} is long`);

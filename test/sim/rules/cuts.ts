@@ -100,7 +100,12 @@ export const cutRules: readonly Rule[] = [
   },
   {
     undone: "a checkpoint that waits is for one place only",
-    patch: [{ find: "    this.#dropDueCheckpoint();\n", replace: "" }],
+    patch: [
+      {
+        find: "    this.#dropDueCheckpoint();\n    this.rolling.changed();\n",
+        replace: "    this.rolling.changed();\n",
+      },
+    ],
     execution: "a checkpoint that waits when a cut comes is not for the place that the log ends at then",
     seeds: 1000,
   },

@@ -1,6 +1,7 @@
 import { changeRules } from "./changes.ts";
 import { costRules } from "./costs.ts";
 import { cutRules } from "./cuts.ts";
+import { followerRules } from "./follower.ts";
 import { ringRules } from "./ring.ts";
 import { roomRules } from "./room.ts";
 import type { Rule } from "./rule.ts";
@@ -14,4 +15,5 @@ export const rules: readonly Rule[] = [
   ...changeRules,
   ...costRules,
   ...roomRules,
+  ...followerRules,
 ];

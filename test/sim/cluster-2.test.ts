@@ -1,0 +1,19 @@
+/** The second half of the random runs of clusters: two files, so that two of them run at once. */
+import { describe } from "node:test";
+import { mustHappen, seldom } from "../../src/sim/cluster/coverage.ts";
+import { clusterRuns } from "./support/cluster-runs.ts";
+
+describe("clusters of simulated nodes", () => {
+  clusterRuns({
+    parts: [
+      { from: 1001, seeds: 500 },
+      { from: 1001, seeds: 80, profile: "partitions" },
+      { from: 1001, seeds: 160, profile: "disks" },
+      { from: 1001, seeds: 100, profile: "voters" },
+      { from: 1001, seeds: 80, profile: "crashes" },
+      { from: 1001, seeds: 60, profile: "slow" },
+      { from: 1001, seeds: 20, profile: "calm" },
+    ],
+    mustMeet: [...mustHappen, seldom.voter, seldom.gone],
+  });
+});

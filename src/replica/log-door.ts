@@ -5,11 +5,11 @@
  */
 import type { BatchHeader, BatchKind, ProducerStamp, StoredBatch } from "../base/batch.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
-import type { AppendedBatch, LogPosition, LogReadRequest, SegmentSize } from "../log/types.ts";
-import type { StoredCatalogue, StoredCreation } from "../wire/catalogue.ts";
+import type { AppendedBatch, LogReadRequest, SegmentSize } from "../log/types.ts";
+import type { StoredCatalogue, StoredCreation, StoredStream } from "../wire/catalogue.ts";
 import type { StoredProducer } from "../wire/checkpoint.ts";
 
-export type { AppendedBatch, LogMetrics, LogPosition, LogReadRequest, SegmentSize } from "../log/types.ts";
+export type { AppendedBatch, LogMetrics, LogReadRequest, SegmentSize } from "../log/types.ts";
 
 /** A batch to append. */
 export interface LogBatch {
@@ -33,15 +33,36 @@ export interface LogBatch {
   readonly admit?: (place: { readonly index: number; readonly offset: number }) => void;
 }
 
+/** Who takes the appends of a log, as far as is known here. */
+export type Leadership =
+  | { readonly kind: "here" }
+  | { readonly kind: "elsewhere"; readonly node: string }
+  | { readonly kind: "unknown" };
+
 /** The log of one group. */
 export interface LogDoor {
   readonly group: number;
+  readonly leadership: Leadership;
+  /** Something is going to be appended: who votes alone stands for election, whom nobody had asked for anything yet. */
+  want(): void;
+  /** How long ago it last had all that was committed anywhere, as far as it was told, milliseconds; undefined: nobody tells it. */
+  readonly lagMs: number | undefined;
   /** What is committed ends here. */
-  readonly commit: LogPosition;
+  readonly commit: { readonly index: number; readonly offset: number };
+  /** The same, with the digest that stands for all of it: 32 bytes. */
+  committed(): Promise<{ readonly index: number; readonly digest: Uint8Array }>;
+  /**
+   * Resolves once what has the place `index` is committed. @throws {NotLeader} This node leads no more: another batch may get it.
+   */
+  settled(index: number): Promise<void>;
+  /** Resolves once all that was acknowledged, by any node, before the call is below `commit`. @throws {NotLeaderError} */
+  confirm(): Promise<void>;
   /** Bytes of all its batches, headers included. */
   readonly storedBytes: number;
   /** Its files are damaged: it takes no appends, and reads go up to the damage. */
   readonly isDamaged: boolean;
+  /** It began empty, of a stream that others have, and has not had yet all that is committed: they tell more of it. */
+  readonly isIncomplete: boolean;
   /**
    * Appends a batch; resolves when it is durable and committed. Batches are taken in the order of the calls.
    * @throws {NoRoomError} Nothing was written: no room.
@@ -95,6 +116,8 @@ export interface LogOwner {
   restoring(checkpoint: Pick<StreamPart, "producers">): void;
   /** Told of each batch behind that checkpoint which names its producer, in order. */
   produced(batch: BatchHeader & { readonly producer: ProducerStamp }): void;
+  /** Told, before the first append of a term, below which index all will be committed: what it needs of that it reads now. */
+  recalling?(door: Pick<LogDoor, "read">, belowIndex: number): Promise<void>;
   /**
    * Asked, synchronously, for a checkpoint at `index`: the state that all before it determined.
    * @param logTimeMicros Append time of the batch before it.
@@ -109,19 +132,44 @@ export interface NewLog {
   readonly appendTimeMicros: number;
 }
 
+/** What to say of a stream whose voters this node chooses. */
+export interface NewStream {
+  readonly creation: StoredCreation;
+  /** Nodes that hold it, the one that is to lead first; none: the node is alone. */
+  readonly nodes: readonly string[];
+}
+
 /** The logs of this node. */
 export interface LogDoors {
+  /** No other node makes groups: one that the catalogue does not know is none that it will know. */
+  readonly isAlone: boolean;
   /** Groups that are here. */
   groups(): Iterable<number>;
-  /** The log of a group that is here. */
-  open(group: number, owner: LogOwner): LogDoor | undefined;
-  /** What to say at the creation of a stream whose voters this node chooses. */
-  describeNew(part: StreamPart, startOffset: number): StoredCreation;
+  /** Begins the logs of these streams anew that are damaged here, and had elsewhere. They must not be open. */
+  prepare(streams: Iterable<StoredStream>): Promise<void>;
+  /** Whether a group's log is here, whatever its state. */
+  isHere(group: number): boolean;
+  /** The log of a group, if it is here and can take part: what is damaged, and had elsewhere, is prepared first. */
+  open(stream: Pick<StoredStream, "id" | "nodes">, owner: LogOwner): LogDoor | undefined;
+  /** What to say at the creation of a stream. */
+  describeNew(part: StreamPart, startOffset: number): NewStream;
+  /** Whether this node is to have the stream's log. */
+  holds(stream: Pick<StoredStream, "id" | "nodes" | "creation">): boolean;
   /**
    * Makes a group. Its log takes appends at once, in one write with its making. `made` resolves when it is durable;
    * when it rejects there is no such group, and it may be made again.
    */
   create(log: NewLog, owner: LogOwner): { door: LogDoor; made: Promise<void> };
-  /** Ends a group for ever: resolves when that is durable. */
+  /** Ends a log, wherever it is led: nothing is appended to it any more. May be repeated. */
+  close(group: number): Promise<void>;
+  /** Removes a group for ever: resolves when that is durable. */
   remove(group: number): Promise<void>;
+  /**
+   * Lets go the log of a stream that was moved away: it takes no part from this call on. Resolves when its files are gone; should
+   * the stream be placed here again, it is opened as an empty log, and fetched.
+   * @throws {NoRoomError} It is as it was, and may be opened again.
+   */
+  leave(stream: StoredStream): Promise<void>;
+  /** What the catalogue says is known below this index of `_meta`: a group below it that is not here is no more. */
+  known(belowIndex: number): void;
 }

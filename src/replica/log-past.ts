@@ -7,6 +7,7 @@ import { sameBytes } from "../base/bytes.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { GroupLog, Replica, SegmentLimits } from "../log/types.ts";
+import type { StoredCreation } from "../wire/catalogue.ts";
 import {
   type CheckpointState,
   checkpointPrefixBytes,
@@ -14,6 +15,8 @@ import {
   decodeFence,
   decodeTrim,
   decodeVoters,
+  encodeCheckpoint,
+  type StoredReplica,
   type TermStart,
 } from "../wire/checkpoint.ts";
 import { decodeSettings } from "../wire/settings.ts";
@@ -128,6 +131,15 @@ export function segmentLimitsOf({ segmentMaxBytes, segmentMaxAgeS, retentionAgeS
 /** What a stored checkpoint says, its first 40 bytes left out. */
 export function decodeStoredCheckpoint(batch: StoredBatch): CheckpointState {
   return decodeCheckpoint(batch.payload.subarray(checkpointPrefixBytes));
+}
+
+/** What to say at the creation of a stream with these voters. */
+export function creationOf(part: StreamPart, startOffset: number, voters: readonly StoredReplica[]): StoredCreation {
+  const state = encodeCheckpoint({ ...part, voters, termStarts: [] });
+  // Term and digest of the batch before batch 0 are zeros.
+  const checkpoint = new Uint8Array(checkpointPrefixBytes + state.length);
+  checkpoint.set(state, checkpointPrefixBytes);
+  return { name: part.name, startOffset, checkpoint };
 }
 
 function notBuilt(

@@ -18,10 +18,10 @@ import type { GroupLog } from "../log/types.ts";
 import { encodeCheckpoint, encodeLeaderChange } from "../wire/checkpoint.ts";
 import type {
   AppendedBatch,
+  Leadership,
   LogBatch,
   LogDoor,
   LogOwner,
-  LogPosition,
   LogReadRequest,
   SegmentSize,
   StreamPart,
@@ -59,6 +59,8 @@ type Phase =
   /** Its making was refused: there is no such log. */
   | "unmade";
 
+const leadsAlways: Leadership = { kind: "here" };
+
 interface WaitingAppend {
   readonly batch: LogBatch;
   readonly resolve: (appended: Promise<AppendedBatch>) => void;
@@ -92,12 +94,36 @@ export class LoneLog implements LogDoor {
     return this.#log.group;
   }
 
-  get commit(): LogPosition {
+  get leadership(): Leadership {
+    return leadsAlways;
+  }
+
+  want(): void {}
+
+  get lagMs(): number {
+    return 0;
+  }
+
+  get commit(): { readonly index: number; readonly offset: number } {
     return this.#log.durableEnd;
   }
 
+  async committed(): Promise<{ index: number; digest: Uint8Array }> {
+    return this.#log.durableEnd;
+  }
+
+  /** What a place was given to before this is asked is durable, or its append is waited for. */
+  async settled(): Promise<void> {}
+
+  /** There is nobody else who could have acknowledged anything. */
+  async confirm(): Promise<void> {}
+
   get storedBytes(): number {
     return this.#log.storedBytes;
+  }
+
+  get isIncomplete(): boolean {
+    return false;
   }
 
   get isDamaged(): boolean {

@@ -25,11 +25,11 @@ const records = (bytes = 10) => ({ kind: BatchKind.records, payload: new Uint8Ar
 
 function make(folder: MemoryFolder, group = 1): { door: LogDoor; made: Promise<void> } {
   const logs = loneLogs(folder, defaultLimits);
-  return logs.create({ group, creation: logs.describeNew(part, 0), appendTimeMicros: 1_000_000 }, owner);
+  return logs.create({ group, ...logs.describeNew(part, 0), appendTimeMicros: 1_000_000 }, owner);
 }
 
 function open(folder: MemoryFolder, group = 1): LogDoor {
-  const door = loneLogs(folder, defaultLimits).open(group, owner);
+  const door = loneLogs(folder, defaultLimits).open({ id: group, nodes: [] }, owner);
   assert.ok(door);
   return door;
 }
@@ -211,7 +211,7 @@ describe("loneLogs()", () => {
       };
     }
     const logs = loneLogs(folder, defaultLimits);
-    const doors = [...folder.groups()].map((group) => logs.open(group, owner));
+    const doors = [...folder.groups()].map((group) => logs.open({ id: group, nodes: [] }, owner));
     await Promise.all(doors.map((door) => door?.ready()));
     assert.ok(most > 1 && most <= 4, `${most} at once`);
     assert.ok(doors.every((door) => door?.ready() === undefined));
@@ -223,7 +223,7 @@ describe("loneLogs()", () => {
 
   test("what waits for a leader change is bounded, and refused by the limit's name", async () => {
     const folder = await madeFolder();
-    const door = loneLogs(folder, { ...defaultLimits, appendQueueMaxBytes: 100 }).open(1, owner);
+    const door = loneLogs(folder, { ...defaultLimits, appendQueueMaxBytes: 100 }).open({ id: 1, nodes: [] }, owner);
     assert.ok(door);
     const first = door.append(records(80));
     await assert.rejects(

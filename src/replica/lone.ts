@@ -6,10 +6,10 @@
 import type { Limits } from "../base/limits.ts";
 import { Slots } from "../base/slots.ts";
 import type { DataFolder } from "../log/types.ts";
-import type { StoredCreation } from "../wire/catalogue.ts";
-import { checkpointPrefixBytes, decodeCheckpoint, encodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
-import type { LogDoor, LogDoors, LogOwner, NewLog, StreamPart } from "./log-door.ts";
-import { pastOfCheckpoint } from "./log-past.ts";
+import type { StoredStream } from "../wire/catalogue.ts";
+import { checkpointPrefixBytes, decodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
+import type { LogDoor, LogDoors, LogOwner, NewLog, NewStream, StreamPart } from "./log-door.ts";
+import { creationOf, pastOfCheckpoint } from "./log-past.ts";
 import { LoneLog, type LoneNode } from "./lone-log.ts";
 
 /** The logs of a data folder whose node is alone. */
@@ -21,6 +21,7 @@ export function loneLogs(folder: DataFolder, limits: Limits): LogDoors {
 const pastsAtOnce = 4;
 
 class LoneLogs implements LogDoors {
+  readonly isAlone = true;
   readonly #folder: DataFolder;
   readonly #node: LoneNode;
 
@@ -33,18 +34,24 @@ class LoneLogs implements LogDoors {
     return this.#folder.groups();
   }
 
-  open(group: number, owner: LogOwner): LogDoor | undefined {
-    const log = this.#folder.log(group);
+  async prepare(): Promise<void> {}
+
+  isHere(group: number): boolean {
+    return this.#folder.log(group) !== undefined;
+  }
+
+  open({ id }: Pick<StoredStream, "id">, owner: LogOwner): LogDoor | undefined {
+    const log = this.#folder.log(id);
     return log === undefined ? undefined : new LoneLog(log, owner, this.#node);
   }
 
-  describeNew(part: StreamPart, startOffset: number): StoredCreation {
+  describeNew(part: StreamPart, startOffset: number): NewStream {
     const voters = [{ diskId: this.#node.diskId, life: 0 }];
-    const state = encodeCheckpoint({ ...part, voters, termStarts: [] });
-    // Term and digest of the batch before batch 0 are zeros.
-    const checkpoint = new Uint8Array(checkpointPrefixBytes + state.length);
-    checkpoint.set(state, checkpointPrefixBytes);
-    return { name: part.name, startOffset, checkpoint };
+    return { creation: creationOf(part, startOffset, voters), nodes: [] };
+  }
+
+  holds(): boolean {
+    return true;
   }
 
   create({ group, creation, appendTimeMicros }: NewLog, owner: LogOwner): { door: LogDoor; made: Promise<void> } {
@@ -61,7 +68,16 @@ class LoneLogs implements LogDoors {
     return { door: new LoneLog(log, owner, this.#node, { past, made }), made };
   }
 
+  /** Its end in the catalogue is enough where nobody else appends. */
+  async close(): Promise<void> {}
+
   remove(group: number): Promise<void> {
     return this.#folder.remove(group);
   }
+
+  leave({ id }: Pick<StoredStream, "id">): Promise<void> {
+    return Promise.reject(new Error(`group ${id} can't be moved away from a node that is alone`));
+  }
+
+  known(): void {}
 }

@@ -7,7 +7,6 @@
 
 import { TailraceError } from "../base/errors.ts";
 import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
-import type { LogPosition } from "../replica/log-door.ts";
 import { belowLogStart, pastEnd } from "./refusals.ts";
 import type { RetainedStream } from "./retention-rounds.ts";
 import { readSlices } from "./slices.ts";
@@ -28,7 +27,7 @@ import type {
 type DescribedTimes = Required<Pick<StreamDescription, "firstAppendTimeMicros" | "lastAppendTimeMicros">>;
 
 /** The log of a stream before it is made. */
-const nothing: LogPosition = { index: 0, offset: 0, appendTimeMicros: 0, term: 0, digest: new Uint8Array(32) };
+const nothing = { index: 0, digest: new Uint8Array(32) };
 
 export class LogStream implements Stream, RetainedStream {
   readonly log: StreamLog;
@@ -65,8 +64,19 @@ export class LogStream implements Stream, RetainedStream {
     return this.log.isDeleted;
   }
 
+  get lagMs(): number | undefined {
+    const { door } = this.log;
+    return door === undefined ? 0 : door.lagMs;
+  }
+
   ready(): Promise<void> {
     return this.log.ready();
+  }
+
+  async confirm(): Promise<void> {
+    await this.log.ready();
+    await this.log.door?.confirm();
+    await this.log.ready();
   }
 
   append(payload: Uint8Array, options?: AppendOptions & { readonly producer?: undefined }): Promise<Receipt>;
@@ -105,7 +115,7 @@ export class LogStream implements Stream, RetainedStream {
 
   async read(request: ReadRequest): Promise<ReadResult> {
     await this.log.ready();
-    this.#checkOffset(request.startOffset);
+    await this.#checkBegin(request.startOffset);
     return this.#read(request);
   }
 
@@ -119,7 +129,7 @@ export class LogStream implements Stream, RetainedStream {
       case "before_end":
         return Math.max(this.logStart, this.highWatermark - start.count);
       case "offset":
-        this.#checkOffset(start.offset);
+        await this.#checkBegin(start.offset);
         return start.offset;
       case "time": {
         const { door } = this.log;
@@ -137,7 +147,7 @@ export class LogStream implements Stream, RetainedStream {
   async describe(): Promise<StreamDescription> {
     const { log } = this;
     await log.ready();
-    const commit = log.door?.commit ?? nothing;
+    const committed = (await log.door?.committed()) ?? nothing;
     const { logStart, highWatermark } = this;
     const storedBytes = log.door?.storedBytes ?? 0;
     let times: Partial<DescribedTimes> = {};
@@ -160,8 +170,8 @@ export class LogStream implements Stream, RetainedStream {
       highWatermark,
       ...times,
       storedBytes,
-      digest: commit.digest,
-      nextIndex: commit.index,
+      digest: committed.digest,
+      nextIndex: committed.index,
       state: this.#state(),
       fence: log.state.part.fence,
     };
@@ -187,6 +197,12 @@ export class LogStream implements Stream, RetainedStream {
     const { times } = this.log;
     const firstAppendTimeMicros = await times.of(logStart);
     return { firstAppendTimeMicros, lastAppendTimeMicros: await times.of(highWatermark - 1) };
+  }
+
+  /** That nothing is at an offset is said by a leader that knows. */
+  async #checkBegin(offset: number): Promise<void> {
+    if (offset > this.highWatermark) await this.confirm();
+    this.#checkOffset(offset);
   }
 
   #checkOffset(offset: number): void {

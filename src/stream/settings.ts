@@ -10,12 +10,13 @@ export const builtInSettings: StreamSettings = {
   retentionAgeS: 0,
   recordMaxBytes: 0,
   batchMaxBytes: 0,
+  replicationFactor: 0,
 };
 
 interface Bounds {
   readonly min: number;
   readonly max: number;
-  readonly unit: "bytes" | "seconds";
+  readonly unit: "bytes" | "seconds" | "nodes";
   /** What 0 means; absent: it is out of bounds. */
   readonly zero?: string;
 }
@@ -33,6 +34,8 @@ function boundsOf(name: keyof StreamSettings, limits: Limits): Bounds {
     case "recordMaxBytes":
     case "batchMaxBytes":
       return { min: 1, max: limits[name], unit: "bytes", zero: `the node's ${limitName(name)}` };
+    case "replicationFactor":
+      return { min: 1, max: 7, unit: "nodes", zero: "three" };
   }
 }
 
@@ -44,6 +47,7 @@ export const settingNames: readonly (keyof StreamSettings)[] = [
   "retentionAgeS",
   "recordMaxBytes",
   "batchMaxBytes",
+  "replicationFactor",
 ];
 
 /**
@@ -63,6 +67,7 @@ export function fillSettings(given: Partial<StreamSettings>, others: StreamSetti
     retentionAgeS: setting("retentionAgeS"),
     recordMaxBytes: setting("recordMaxBytes"),
     batchMaxBytes: setting("batchMaxBytes"),
+    replicationFactor: setting("replicationFactor"),
   };
 }
 

@@ -33,10 +33,17 @@ function logOf(counts: readonly number[]): LogDoor {
   const never = () => assert.fail("not called by a read");
   return {
     group: 1,
+    leadership: { kind: "here" },
+    want: never,
+    lagMs: 0,
     commit,
     storedBytes: 0,
     isDamaged: false,
+    isIncomplete: false,
     append: never,
+    committed: never,
+    confirm: never,
+    settled: never,
     endSegmentsBy: () => {},
     segmentSizes: () => [],
     findTime: never,

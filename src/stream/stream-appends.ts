@@ -10,6 +10,7 @@ import { sameBytes } from "../base/bytes.ts";
 import type { TailraceError } from "../base/errors.ts";
 import { checkRecords } from "../base/records.ts";
 import type { AppendedBatch } from "../replica/log-door.ts";
+import { FateUnknownError, RefusedError } from "../replica/replica-errors.ts";
 import type { ProducedBatch } from "./producers.ts";
 import { explainNoRoom, fenced, notNext, offsetTaken, seriesBroken, systemStream } from "./refusals.ts";
 import type { StreamLog } from "./stream-log.ts";
@@ -22,16 +23,18 @@ type Verdict =
 
 type Place = { readonly index: number; readonly offset: number };
 
-/** Takes a batch out of the log's queue. `basis` resolves when all that the verdict is of is committed. */
+/** Takes a batch out of the log's queue. `basis` resolves when all that the verdict is of, below `end`, is committed. */
 class NotTaken extends Error {
   override readonly name = "NotTaken";
   readonly verdict: Verdict;
   readonly basis: Promise<void>;
+  readonly end: number;
 
-  constructor(verdict: Verdict, basis: Promise<void>) {
+  constructor(verdict: Verdict, basis: Promise<void>, end: number) {
     super("A batch was not taken");
     this.verdict = verdict;
     this.basis = basis;
+    this.end = end;
     // Who appended looks at it a turn later.
     basis.catch(() => {});
   }
@@ -59,7 +62,9 @@ export class StreamAppends {
     const { field = "batch" } = options;
     log.checkServed();
     if (log.isSystem) throw systemStream(log.name, "stream", "appended to");
-    const recordCount = checkRecords(payload, log.state.appendLimits, field);
+    // Before its past is known, which is read for the first append after a start, so are not its settings.
+    const isKnown = log.door?.ready() === undefined;
+    const recordCount = checkRecords(payload, isKnown ? log.state.appendLimits : log.home.limits, field);
     const { usage } = log.home;
     let appended: AppendedBatch | undefined;
     try {
@@ -71,7 +76,7 @@ export class StreamAppends {
     }
     usage.coming(payload.length);
     try {
-      appended = await this.#send(payload, recordCount, { ...options, field });
+      appended = await this.#send(payload, recordCount, { ...options, field, isKnown });
     } catch (error) {
       if (log.isDeleted) throw log.gone();
       if (error instanceof NotTaken) return await this.#answer(error);
@@ -92,13 +97,11 @@ export class StreamAppends {
   #send(
     payload: Uint8Array,
     recordCount: number,
-    options: AppendOptions & { readonly field: string },
+    options: AppendOptions & { readonly field: string; readonly isKnown: boolean },
   ): Promise<AppendedBatch> {
     const log = this.#log;
-    const { producer, field, series } = options;
+    const { producer, field, series, isKnown } = options;
     const door = log.opened();
-    // Before its past is known, which is read for the first append after a start, so are not its settings.
-    const isKnown = door.ready() === undefined;
     let startOffset = 0;
     const appending = door.append({
       ...{ kind: BatchKind.records, payload, recordCount },
@@ -112,7 +115,7 @@ export class StreamAppends {
         }
         const basis = log.lastPlaced.committed();
         if (series) breaksWith(series, basis);
-        throw new NotTaken(verdict, basis);
+        throw new NotTaken(verdict, basis, place.index);
       },
       stamped: (index, appendTimeMicros, digest) => {
         log.lastPlaced.placed(appending);
@@ -146,11 +149,17 @@ export class StreamAppends {
   }
 
   /** What is told was true when it was judged; now it is committed, or was refused, and then so is this. */
-  async #answer({ verdict, basis }: NotTaken): Promise<AppendAnswer> {
-    const { name, stored } = this.#log;
+  async #answer({ verdict, basis, end }: NotTaken): Promise<AppendAnswer> {
+    const { name, stored, door } = this.#log;
     try {
       await basis;
+      // What another leader placed may not be committed yet, and never be.
+      await door?.settled(end - 1);
+      // A refusal that shows state is a read: another node may lead by now, and know better.
+      if (verdict.kind === "refused") await door?.confirm();
     } catch (error) {
+      // That is about what it was judged by: the batch itself has no place.
+      if (error instanceof FateUnknownError) throw new RefusedError(error.message);
       throw explainNoRoom(error, this.#what, { stream: name });
     }
     if (verdict.kind === "refused") throw verdict.refusal;

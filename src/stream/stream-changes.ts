@@ -32,19 +32,24 @@ export class StreamChanges {
 
   /** Lets go what the settings do not keep any more at `nowMicros`. */
   retain(nowMicros: number): Promise<void> {
-    return this.#inTurn("trimmed", () => this.#retain(nowMicros));
+    return this.#inTurn("trimmed", () => this.#retain(nowMicros), false);
   }
 
   /** Sets the fence token; resolves with the next offset as of then. */
   fence(token: Uint8Array): Promise<number> {
-    return this.#inTurn("fenced", () => this.#fence(token));
+    return this.#inTurn("fenced", () => this.#fence(token), false);
   }
 
-  async #inTurn<T>(verb: string, change: () => Promise<T>): Promise<T> {
+  /** @param answersFromState What is known may be all that it is answered with: then it must be true now. */
+  async #inTurn<T>(verb: string, change: () => Promise<T>, answersFromState = true): Promise<T> {
     const { name, isSystem } = this.#log;
     if (isSystem) throw systemStream(name, "name", verb);
     const changed = (this.#last ?? Promise.resolve()).then(async () => {
       await this.#log.ready();
+      if (answersFromState) {
+        await this.#log.door?.confirm();
+        await this.#log.ready();
+      }
       return change();
     });
     const last = changed.catch(() => {});

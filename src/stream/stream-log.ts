@@ -36,7 +36,6 @@ export interface StreamHome {
 }
 
 export class StreamLog implements LogOwner, CountedLog {
-  readonly stored: StoredStream;
   readonly home: StreamHome;
   readonly state: StreamState;
   readonly producers = new Producers();
@@ -46,19 +45,27 @@ export class StreamLog implements LogOwner, CountedLog {
   readonly retention = new StreamRetention(this);
   /** Bytes that the node's usage has of it. */
   countedBytes = 0;
+  #stored: StoredStream;
   #door: LogDoor | undefined;
   #made: Promise<void> | undefined;
   #isKnown = false;
+  #left = { logStart: 0, highWatermark: 0 };
   #life: "normal" | "deleting" | "deleted" = "normal";
 
   constructor(stored: StoredStream, part: StreamPart, home: StreamHome) {
-    this.stored = stored;
+    this.#stored = stored;
+    if (stored.isDeleting) this.#life = "deleting";
     this.state = new StreamState(part, home.limits, (index, appending) => {
       // It may have the place of batches that were refused: their producers are to send them again.
       this.producers.takeBack(index);
       this.lastPlaced.placed(appending);
     });
     this.home = home;
+  }
+
+  /** What the catalogue says of it. */
+  get stored(): StoredStream {
+    return this.#stored;
   }
 
   get name(): string {
@@ -82,6 +89,11 @@ export class StreamLog implements LogOwner, CountedLog {
   /** The log, if it is there or on its way. */
   get door(): LogDoor | undefined {
     return this.#door;
+  }
+
+  /** How it stood when its log was let go here: what was told of it is not taken back. */
+  get left(): { readonly logStart: number; readonly highWatermark: number } {
+    return this.#left;
   }
 
   /** Whether what its log says of it is known: always, once `ready` was awaited. */
@@ -142,8 +154,33 @@ export class StreamLog implements LogOwner, CountedLog {
 
   /** Makes the log if it is not there; resolves when that is durable. @throws {NoRoomError} It may be tried again. */
   async make(): Promise<void> {
+    // One that is here, and could not be opened yet, is not made a second time.
+    if (this.#door === undefined && this.home.logs.isHere(this.stored.id)) return;
     this.opened();
     await this.#made;
+  }
+
+  /**
+   * It was moved away: its log here goes. Who follows it here goes on elsewhere.
+   * @throws {NoRoomError} The log may be attached again.
+   */
+  async leave(): Promise<void> {
+    if (this.#door === undefined || this.#made !== undefined || this.isDeleted) return;
+    const { logStart, highWatermark } = this;
+    this.#left = { logStart, highWatermark };
+    const leaving = this.home.logs.leave(this.stored);
+    this.watchers.detach();
+    this.#door = undefined;
+    this.retention.changed();
+    this.recount();
+    this.watchers.wake();
+    await leaving;
+  }
+
+  /** The catalogue says something else of it. */
+  changed(stored: StoredStream): void {
+    this.#stored = stored;
+    if (stored.isDeleting && !this.isDeleted) this.#life = "deleting";
   }
 
   /** Its deletion is on its way, or came to nothing. */
@@ -158,7 +195,8 @@ export class StreamLog implements LogOwner, CountedLog {
     this.watchers.detach();
     // A log that is still being made goes once it is there.
     await this.#made?.catch(() => {});
-    if (this.#door !== undefined) await this.home.logs.remove(this.stored.id);
+    const { logs } = this.home;
+    if (this.#door !== undefined || logs.isHere(this.stored.id)) await logs.remove(this.stored.id);
     this.home.usage.count(this, 0);
   }
 

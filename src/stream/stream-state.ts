@@ -22,6 +22,8 @@ export class StreamState {
   readonly #onPlaced: (index: number, appending: Promise<unknown>) => void;
   #part: StreamPart;
   #appendLimits: Limits;
+  /** How often the log said what is so. */
+  #restored = 0;
   /** Stamped and not yet committed, in order. */
   readonly #placed: { readonly index: number; readonly change: StreamChange }[] = [];
 
@@ -45,6 +47,9 @@ export class StreamState {
 
   /** The log says this. */
   restore({ settings, logStart, fence }: StreamPart): void {
+    // What is on its way from an earlier term is in there, or will never be.
+    this.#placed.length = 0;
+    this.#restored += 1;
     this.#part = { ...this.#part, settings, logStart, fence };
     this.#appendLimits = limitsOf(settings, this.#nodeLimits);
   }
@@ -55,6 +60,7 @@ export class StreamState {
    */
   async append(door: LogDoor, change: StreamChange, rolls = false): Promise<AppendedBatch> {
     if (change.kind === "settings") this.#appendLimits = limitsOf(change.settings, this.#appendLimits);
+    let restored = this.#restored;
     try {
       const appending = door.append({
         ...batchOf(change),
@@ -62,6 +68,7 @@ export class StreamState {
         frees: true,
         rolls,
         stamped: (index) => {
+          restored = this.#restored;
           this.#dropRefused(index);
           this.#placed.push({ index, change });
           this.#onPlaced(index, appending);
@@ -70,7 +77,8 @@ export class StreamState {
         },
       });
       const appended = await appending;
-      this.#part = changed(this.#part, change);
+      // What the log said since knows of it already, and of what came after it.
+      if (restored === this.#restored) this.#part = changed(this.#part, change);
       return appended;
     } finally {
       const at = this.#placed.findIndex((placed) => placed.change === change);

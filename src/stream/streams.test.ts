@@ -26,7 +26,10 @@ describe("a first start", () => {
     assert.ok(first);
     const checkpoint = decodeCheckpoint(first.payload.subarray(checkpointPrefixBytes));
     assert.equal(checkpoint.name, "_meta");
-    assert.deepEqual(checkpoint.catalogue, { clusterId: streams.clusterId, streams: [] });
+    assert.deepEqual(checkpoint.catalogue, {
+      ...{ clusterId: streams.clusterId, streams: [] },
+      chosen: { added: [], removed: [] },
+    });
   });
 
   test("without _meta, but with other groups, is refused and removes nothing", async () => {

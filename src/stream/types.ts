@@ -35,6 +35,8 @@ export type AppendAnswer = Receipt | ForgottenDuplicate;
 /** Appends of which none is taken once one was not: set when that happens. */
 export interface AppendSeries {
   isBroken: boolean;
+  /** Set by who keeps something for it: called once nothing more is appended. */
+  ended?: () => void;
 }
 
 /** What an append depends on. Checked in this order, in total order with all that the stream takes. */
@@ -125,6 +127,11 @@ export interface Stream {
   /** True once it was deleted. */
   readonly deleted: boolean;
   /**
+   * How long ago this node last had all that was committed, as far as the stream's leader told it, milliseconds; 0 on the
+   * leader; undefined: nobody tells it.
+   */
+  readonly lagMs: number | undefined;
+  /**
    * Appends one batch, atomically; resolves when it is durable and committed. Batches of one stream are taken in the
    * order of the calls.
    * @param payload A serialized `tailrace.v1.Records`. It is checked and stored as it is; must not change until then.
@@ -150,6 +157,8 @@ export interface Stream {
   update(settings: Partial<StreamSettings>, expectedVersion?: number): Promise<void>;
   /** Resolves when log start and settings are known. */
   ready(): Promise<void>;
+  /** Resolves once this node has all that was acknowledged, by any node, before the call: what is read then is linearizable. */
+  confirm(): Promise<void>;
   /** Reads committed batches once; waits for nothing. Throws `below_log_start` and `past_end`. */
   read(request: ReadRequest): Promise<ReadResult>;
   /** The offset at which reading from `start` begins. Throws `below_log_start` and `past_end`. */
@@ -160,32 +169,40 @@ export interface Stream {
 }
 
 /** A page of streams in the order of their names' bytes. */
-export interface StreamPage {
-  readonly streams: readonly Stream[];
+export interface StreamPage<S extends Stream = Stream> {
+  readonly streams: readonly S[];
   /** Ask for the page after this name; absent: this was the last. */
   readonly next?: string;
 }
+
+/**
+ * What is done with a request for a stream that another node leads, or has: it is passed on, or refused with that node's
+ * address. What another node passed on goes no further.
+ */
+export type Routing = "pass_on" | "refuse" | "forwarded";
 
 /** Who calls: creations are limited for each. */
 export interface Client {
   /** Until clients say who they are, where they call from. */
   readonly address: string;
+  /** `pass_on` where it does not say. */
+  readonly routing?: Routing;
+  /** Milliseconds until the client waits no longer; absent: it did not say. */
+  readonly remainingMs?: number | undefined;
 }
 
 /** All streams of a node. Names are checked here; system streams can be read, not written, created or deleted. */
-export interface Streams {
+export interface Streams<S extends Stream = Stream> {
   /** Throws `stream_not_found`, or `stream_replaced` when `streamId` is given and the name is another stream now. */
-  get(name: string, streamId?: number): Stream;
+  get(name: string, streamId?: number, client?: Client): S;
+  /** As `get`; but what it throws is true of the whole cluster, whatever this node knew before. */
+  find(name: string, streamId?: number, client?: Client): Promise<S>;
   /** The stream to append to: made with default settings where the node creates on append. */
-  getForAppend(name: string, streamId?: number, client?: Client): Promise<Stream>;
+  getForAppend(name: string, streamId?: number, client?: Client): Promise<S>;
   /** Again with the same settings is no error. Absent settings are the node's defaults. Throws `stream_exists`. */
-  create(
-    name: string,
-    settings: Partial<StreamSettings>,
-    client?: Client,
-  ): Promise<{ stream: Stream; created: boolean }>;
+  create(name: string, settings: Partial<StreamSettings>, client?: Client): Promise<{ stream: S; created: boolean }>;
   /** Gives the id of what was deleted. */
-  delete(name: string, streamId?: number): Promise<number>;
+  delete(name: string, streamId?: number, client?: Client): Promise<number>;
   /** Streams whose names begin with `prefix` (empty: all but the system's), after the name `after`. */
-  list(request: { prefix: string; after?: string; limit: number }): StreamPage;
+  list(request: { prefix: string; after?: string; limit: number }, client?: Client): StreamPage<S>;
 }

@@ -1,0 +1,437 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
+import { present } from "../base/assert.ts";
+import { BatchKind } from "../base/batch.ts";
+import { NoRoomError } from "../base/disk-errors.ts";
+import { TailraceError } from "../base/errors.ts";
+import type { Clock } from "../host/clock.ts";
+import { systemHash } from "../host/hash.ts";
+import type { DataFolder, GroupLog } from "../log/types.ts";
+import { sourceOf } from "../raft/group.ts";
+import type { Hello } from "../raft/inputs.ts";
+import {
+  type Call,
+  type FollowerMessage,
+  type LeaderMessage,
+  lanSettings,
+  nodeOf,
+  type RaftSettings,
+  type ReplicaId,
+  replicaId,
+} from "../raft/types.ts";
+import { builtInSettings } from "../stream/settings.ts";
+import { encodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
+import { ClusterLog } from "./cluster-log.ts";
+import { coreBatch, hexOf, replicaOf } from "./core-batch.ts";
+import { emptyPart, type LogOwner } from "./log-door.ts";
+import type { PeerNet, StoredRange } from "./peer-net.ts";
+import { RaftDriver } from "./raft-driver.ts";
+import type { ReplicaGroup } from "./replica-group.ts";
+
+const group = 1;
+const second = replicaId("2", "22".repeat(16), 0);
+const third = replicaId("3", "33".repeat(16), 0);
+const anyState = { name: "s", settings: { version: 1, ...builtInSettings }, ...emptyPart, termStarts: [] };
+const records = (text: string) => ({
+  ...{ kind: BatchKind.records, payload: new TextEncoder().encode(text), recordCount: 1 },
+});
+
+/** Methods of a log in place of its own. */
+type Instead = (log: GroupLog) => Partial<Pick<GroupLog, "append" | "install" | "save" | "selfCheck">>;
+
+/** What is to be done later is done when a test says so. */
+class HandClock implements Clock {
+  #waiting: (() => void)[] = [];
+
+  nowMicros(): number {
+    return 1_000_000;
+  }
+
+  monotonicMs(): number {
+    return 0;
+  }
+
+  after(_delayMs: number, wake: () => void) {
+    this.#waiting.push(wake);
+    return { cancel: () => {} };
+  }
+
+  passes(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+/** A network of which nothing comes but what a test feeds. */
+class SilentNet implements PeerNet {
+  baseIndex = 0;
+  readonly opened: Hello[] = [];
+  readonly said: FollowerMessage[] = [];
+  readonly calls: Call[] = [];
+
+  open(_to: string, hello: Hello): void {
+    this.opened.push(hello);
+  }
+
+  toLeader(_to: string, _number: number, messages: readonly FollowerMessage[]): void {
+    this.said.push(...messages);
+  }
+
+  call(_to: string, calls: readonly Call[]): void {
+    this.calls.push(...calls);
+  }
+
+  closeSession(): void {}
+
+  end(): void {}
+
+  toFollower(): void {}
+
+  async range(): Promise<StoredRange> {
+    return { batches: new Uint8Array(0), baseIndex: this.baseIndex };
+  }
+}
+
+/** A node with one replica. */
+class Node {
+  readonly self: ReplicaId;
+  readonly log: GroupLog;
+  readonly driver: RaftDriver;
+  readonly net = new SilentNet();
+  readonly clock = new HandClock();
+
+  private constructor(folder: DataFolder, self: ReplicaId, instead: Instead, settings: RaftSettings) {
+    this.self = self;
+    this.log = present(folder.log(group), "it was made");
+    const log = replaced(this.log, instead(this.log));
+    this.driver = new RaftDriver({
+      ...{ node: nodeOf(self), disk: hexOf(folder.diskId), incarnation: 1, net: this.net, clock: this.clock },
+      ...{ folder: replaced(folder, { log: () => log }), hash: systemHash, random: () => 0.5, settings },
+    });
+  }
+
+  static async make(
+    instead: Instead,
+    {
+      isAlone = false,
+      /** Whether the log names it as a voter. */
+      isNamed = true,
+      before = async (_log: GroupLog) => {},
+      /** Called while it is not open yet. */
+      added = (_replica: ReplicaGroup) => {},
+      settings = lanSettings,
+    } = {},
+  ): Promise<Node> {
+    const folder = await openFolder(temporaryFolder());
+    const self = replicaId("1", hexOf(folder.diskId), 0);
+    const others = isAlone ? [] : [second, third];
+    await makeLog(folder, isNamed ? [self, ...others] : others);
+    const node = new Node(folder, self, instead, settings);
+    await before(node.log);
+    const replica = node.driver.add(present(node.driver.options.folder.log(group), "it was made"), self);
+    added(replica);
+    await node.driver.open(replica);
+    return node;
+  }
+
+  get replica(): ReplicaGroup {
+    return present(this.driver.group(group), "it is open");
+  }
+
+  get core() {
+    return present(this.driver.core.group(group), "it is open");
+  }
+
+  /** What the other replicas say outside sessions. */
+  hears(...calls: readonly Call[]): void {
+    for (const call of calls) this.driver.called(nodeOf(call.from), [call]);
+  }
+
+  /** It is asked to stand for election, and wins. */
+  async wins(): Promise<void> {
+    const { term } = this.core;
+    this.hears({ kind: "stepUp", group, term, from: second, to: this.self });
+    await until(() => this.net.calls.some((call) => call.kind === "vote" && call.term === term + 1));
+    const answer = { term: term + 1, asked: term + 1, granted: true, leader: null, pre: false };
+    this.hears({ kind: "voted", group, from: second, to: this.self, ...answer });
+    await until(() => this.core.role.kind === "leader");
+  }
+
+  /** It hears who won a term, and asks that one. */
+  async followsSecond(term: number): Promise<void> {
+    this.hears({ kind: "lead", group, term, from: second, to: this.self });
+    const hello = present(this.net.opened.at(-1), "a session is opened");
+    this.driver.sessionOpened("2", hello.number);
+    await this.fetch();
+  }
+
+  /** The next fetch that it says. */
+  async fetch(): Promise<Extract<FollowerMessage, { kind: "fetch" }>> {
+    const isFetch = (one: FollowerMessage) => one.kind === "fetch";
+    await until(() => this.net.said.some(isFetch));
+    const found = this.net.said.splice(0).findLast(isFetch);
+    assert.ok(found?.kind === "fetch");
+    this.lastFetch = found.id;
+    return found;
+  }
+
+  /** Number of the fetch that it said last. */
+  lastFetch = 0;
+
+  /** What comes in the session to the node that is followed. */
+  receives(...messages: readonly LeaderMessage[]): void {
+    this.driver.fromLeader("2", present(this.net.opened.at(-1), "a session is open").number, messages);
+  }
+}
+
+async function makeLog(folder: DataFolder, voters: readonly ReplicaId[]): Promise<GroupLog> {
+  const stored = voters.map(replicaOf);
+  const checkpointState = encodeCheckpoint({ ...anyState, voters: stored });
+  const batch0 = { checkpointState, startOffset: 0, appendTimeMicros: 1, note: encodeVoters(stored) };
+  const { log, made } = folder.create({ group, ...batch0 });
+  await made;
+  return log;
+}
+
+/** The same thing, with other methods here and there. */
+function replaced<T extends object>(target: T, instead: Partial<NoInfer<T>>): T {
+  return new Proxy(target, {
+    get(_, name) {
+      const other: unknown = Reflect.get(instead, name);
+      if (other !== undefined) return other;
+      const own: unknown = Reflect.get(target, name, target);
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
+}
+
+/** Waits for the disk. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; !holds(); i++) {
+    assert.ok(i < 2000, "it comes in time");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+describe("RaftDriver", () => {
+  test("a promise that found no room is kept as part of what was promised since", async () => {
+    let refusals = 2;
+    const node = await Node.make((log) => ({
+      save: (promised) => {
+        if (refusals-- > 0) return Promise.reject(new NoRoomError("the disk is full"));
+        return log.save(promised);
+      },
+    }));
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 0, end: 1 } } as const;
+    node.hears({ ...vote, term: 5, from: second });
+    node.hears({ ...vote, term: 6, from: third });
+    await until(() => node.log.vote.term === 6);
+    assert.deepEqual(node.net.calls, []);
+    node.clock.passes();
+    await until(() => node.net.calls.length === 2);
+    assert.equal(node.core.saving, 0);
+    assert.deepEqual(node.log.vote, { term: 6, votedFor: replicaOf(third) });
+  });
+
+  test("a log begins anew when what it held is remembered, not before", async () => {
+    const leaderFolder = await openFolder(temporaryFolder());
+    const leaderLog = await makeLog(leaderFolder, [second]);
+    const state = () => encodeCheckpoint({ ...anyState, voters: [replicaOf(second)] });
+    leaderLog.rollBy({ maxBytes: 1, maxAgeMicros: Number.POSITIVE_INFINITY }, state);
+    await leaderLog.append({ ...records("a"), begins: { term: 1, votedFor: replicaOf(second) } });
+    await leaderLog.append(records("b"));
+    const stored = await leaderLog.read({ from: { index: 1 }, belowIndex: leaderLog.end.index, maxBytes: 1 << 20 });
+    const checkpoint = present(
+      stored.map(coreBatch).find(({ before }) => before),
+      "a segment begins",
+    );
+    const before = present(checkpoint.before, "it is a checkpoint");
+
+    let isFull = false;
+    const floors: number[] = [];
+    const node = await Node.make(
+      (log) => ({
+        save: (promised) => (isFull ? Promise.reject(new NoRoomError("the disk is full")) : log.save(promised)),
+        install: (bytes) => {
+          floors.push(log.floor.index);
+          return log.install(bytes);
+        },
+      }),
+      {
+        before: async (log) => {
+          await log.append({ ...records("x"), begins: { term: 1, votedFor: replicaOf(second) } });
+        },
+      },
+    );
+    await node.followsSecond(1);
+    const { index: base } = checkpoint;
+    assert.equal(base, node.log.end.index, "it stands where the own log ends, and fits itself, not that");
+    node.receives({ kind: "restart", group, term: 1, id: node.lastFetch, base, before });
+    await node.fetch();
+    isFull = true;
+    const answer = { group, term: 1, id: node.lastFetch, commit: base + 1 };
+    node.receives({ kind: "following", ...answer }, { kind: "batches", ...answer, batches: [checkpoint] });
+    await node.log.read({ from: { index: 0 }, belowIndex: 1, maxBytes: 1 });
+    assert.deepEqual(floors, []);
+    isFull = false;
+    node.clock.passes();
+    await until(() => node.log.base.index === base);
+    assert.deepEqual(floors, [1]);
+  });
+
+  test("an append that is refused because the log is damaged has the replica look for the damage, and lead no more", async () => {
+    const words = { what: "Cannot append", why: "the log is damaged", todo: "Wait" };
+    let checks = 0;
+    const node = await Node.make(
+      (log) => ({
+        append: (batch) =>
+          batch.kind === BatchKind.records ? Promise.reject(new TailraceError("damaged", words)) : log.append(batch),
+        selfCheck: async () => {
+          checks += 1;
+          return { index: 0 };
+        },
+      }),
+      { isAlone: true },
+    );
+    node.replica.want();
+    await until(() => node.core.role.kind === "leader");
+    await assert.rejects(node.replica.append(records("a")), { reason: "damaged" });
+    await until(() => node.core.repairing);
+    assert.equal(node.core.role.kind, "follower");
+    assert.equal(checks, 1);
+    node.driver.stop();
+  });
+
+  test("damage in what others have let go by a trim keeps a replica from following no longer than they say so", async () => {
+    const node = await Node.make(() => ({ selfCheck: async () => ({ index: 0 }) }));
+    const seen: string[] = [];
+    node.replica.onRole(() => seen.push(node.core.repairing ? "repairing" : "whole"));
+    node.replica.met(new TailraceError("damaged", { what: "Cannot read", why: "it is damaged", todo: "Wait" }));
+    await until(() => node.core.repairing);
+    // The others have neither that part nor a later base yet: they are asked again.
+    node.clock.passes();
+    assert.equal(node.core.repairing, true);
+    node.net.baseIndex = 1;
+    await until(() => {
+      node.clock.passes();
+      return !node.core.repairing;
+    });
+    assert.ok(seen.includes("repairing"));
+    await node.followsSecond(1);
+    node.driver.stop();
+  });
+
+  test("what is to be mended of a log that is removed meanwhile is let be", async () => {
+    const node = await Node.make(() => ({ selfCheck: async () => ({ index: 0 }) }));
+    node.replica.met(new TailraceError("damaged", { what: "Cannot read", why: "it is damaged", todo: "Wait" }));
+    await until(() => node.core.repairing);
+    node.driver.closeGroup(group);
+    await node.driver.options.folder.remove(group);
+    // What goes wrong from here on nobody waits for: it would end the process.
+    for (let i = 0; i < 10; i++) {
+      node.clock.passes();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.equal(node.driver.group(group), undefined);
+  });
+
+  test("who asks anything of a replica that has ended is told so at once", async () => {
+    const node = await Node.make(() => ({}), { isAlone: true });
+    node.replica.want();
+    await until(() => node.core.role.kind === "leader");
+    const { replica } = node;
+    replica.end("the node stopped");
+    await assert.rejects(replica.append(records("a")), { name: "NotLeaderError" });
+    await assert.rejects(replica.linearize(), { name: "NotLeaderError" });
+    await assert.rejects(replica.change([node.self, second]), { name: "RefusedError", message: "the node stopped" });
+    await assert.rejects(replica.transfer(), { name: "RefusedError", message: "the node stopped" });
+    node.driver.stop();
+  });
+
+  test("a log that was fetched in part when the node stopped is no whole one after its start, unless its replica votes", async () => {
+    const before = async (log: GroupLog) => {
+      await log.append({ ...records("x"), begins: { term: 1, votedFor: replicaOf(second) } });
+    };
+    const owner: LogOwner = { restored() {}, restoring() {}, produced() {}, checkpointPart: () => anyState };
+    for (const { isNamed, isObserver, isIncomplete } of [
+      { isNamed: false, isObserver: false, isIncomplete: true },
+      { isNamed: false, isObserver: true, isIncomplete: false },
+      { isNamed: true, isObserver: false, isIncomplete: false },
+    ]) {
+      const node = await Node.make(() => ({}), { before, isNamed });
+      assert.equal(new ClusterLog(node.replica, owner, { isObserver }).isIncomplete, isIncomplete);
+      node.driver.stop();
+    }
+  });
+
+  test("a lone voter of which something is wanted before it is open leads when it is, and another does not", async () => {
+    const wanted = await Node.make(() => ({}), { isAlone: true, added: (replica) => replica.want() });
+    await until(() => wanted.core.role.kind === "leader");
+    const idle = await Node.make(() => ({}), { isAlone: true });
+    assert.equal(idle.core.role.kind, "follower");
+  });
+
+  test("no more appends are taken than may wait to be committed", async () => {
+    const node = await Node.make(() => ({}), { settings: { ...lanSettings, uncommittedMaxBatches: 3 } });
+    await node.wins();
+    // The term's first batch is one of them.
+    const taken = ["a", "b"].map((text) => node.replica.append(records(text)));
+    for (const one of taken) one.catch(() => {});
+    await until(() => node.log.durableEnd.index === 4);
+    await assert.rejects(node.replica.append(records("c")), {
+      reason: "limit",
+      message: /the limit uncommitted_max_batches is 3/,
+    });
+    assert.equal(node.log.end.index, 4);
+    node.driver.stop();
+  });
+
+  test("no more reads wait than may, and who is refused is told so", async () => {
+    const node = await Node.make(() => ({}), { settings: { ...lanSettings, readsMax: 2 } });
+    await node.wins();
+    const waiting = [node.replica.linearize(), node.replica.linearize()];
+    await assert.rejects(node.replica.linearize(), { name: "RefusedError", message: "the limit reads_max is 2" });
+    const refused = waiting.map((one) => assert.rejects(one, { name: "NotLeaderError" }));
+    node.hears({ kind: "lead", group, term: 9, from: third, to: node.self });
+    await Promise.all(refused);
+    node.driver.stop();
+  });
+
+  test("batches that do not begin where the log ends are not taken, and asked for again", async () => {
+    const node = await Node.make(() => ({}));
+    await node.followsSecond(1);
+    const answer = { group, term: 1, id: node.lastFetch, commit: 1 };
+    node.receives({ kind: "following", ...answer });
+    const batch = { index: 7, term: 1, digest: new Uint8Array(32), kind: BatchKind.records, bytes: new Uint8Array(0) };
+    node.receives({ kind: "batches", ...answer, batches: [batch] });
+    assert.equal(node.core.log.end, 1);
+    assert.equal(sourceOf(node.core)?.answered, false);
+    node.driver.stop();
+  });
+
+  test("an append is answered although one that was cut off waits for a later place", async () => {
+    const node = await Node.make(() => ({}));
+    await node.wins();
+    const lost = ["a", "b", "c"].map((text) => node.replica.append(records(text)));
+    for (const one of lost) one.catch(() => {});
+    await until(() => node.log.durableEnd.index === 5);
+
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
+    node.hears({ ...vote, term: 2, from: second });
+    await node.followsSecond(2);
+    node.receives({ kind: "diverged", group, term: 2, id: node.lastFetch, atTerm: 1, end: 2 });
+    await node.fetch();
+    node.receives({ kind: "following", group, term: 2, id: node.lastFetch, commit: 2 });
+    await node.wins();
+    const appended = node.replica.append(records("d"));
+    await until(() => node.log.durableEnd.index === 4);
+
+    const hello: Hello = { from: "2", disk: "22".repeat(16), incarnation: 1, number: 1 };
+    const { term, digest } = node.log.durableEnd;
+    const position = { next: 4, before: { term, digest }, durable: 4, credit: 1 << 20, committedOnly: false };
+    node.driver.accepted(hello);
+    node.driver.fromFollower(hello, [{ kind: "fetch", group, term, id: 1, replica: second, ...position }]);
+    assert.equal((await appended).index, 3);
+    node.driver.stop();
+  });
+});

@@ -6,9 +6,12 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { present } from "./base/assert.ts";
+import type { ClusterOptions } from "./base/cluster-options.ts";
 import { DiskError, NoRoomError } from "./base/disk-errors.ts";
 import { defaultLimits, type Limits, limitName, optionalLimits } from "./base/limits.ts";
 import type { StreamSettings } from "./base/stream-settings.ts";
+import { ClusterNode } from "./cluster/cluster-node.ts";
 import { systemClock } from "./host/clock.ts";
 import { costlyFileSystem } from "./host/file-system.ts";
 import { systemHash } from "./host/hash.ts";
@@ -20,11 +23,15 @@ import type { DataFolder } from "./log/types.ts";
 import { loneLogs } from "./replica/lone.ts";
 import { type Api, createApi } from "./server/api/api.ts";
 import type { ApiApp } from "./server/api/app.ts";
+import type { ServerHealth } from "./server/api/cluster-view.ts";
 import type { NodeState } from "./server/api/context.ts";
+import { LoneCluster } from "./server/api/lone-cluster.ts";
 import type { ApiSettings } from "./server/api/settings.ts";
+import type { Incoming, Outgoing } from "./server/listen.ts";
 import { registerLogMetrics } from "./server/log-metrics.ts";
 import { builtInSettings, fillSettings } from "./stream/settings.ts";
 import { type LocalStreams, openStreams } from "./stream/streams.ts";
+import type { Streams } from "./stream/types.ts";
 
 /** How to start a node. What is left out is by default. */
 export interface NodeOptions {
@@ -33,6 +40,10 @@ export interface NodeOptions {
   /** Where its port is; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly logger: Logger;
+  /** Its name among others, given at the first start of its data folder and the same ever after; left out: the folder's. */
+  readonly nodeId?: string;
+  /** How it is one of a cluster; left out: it is alone, and has no port for others. */
+  readonly cluster?: ClusterOptions;
   /** Whether an append to a stream that is not there creates it (true). */
   readonly createOnAppend?: boolean;
   /** Limits that clients meet. */
@@ -87,45 +98,58 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
   const dataFolder = path.resolve(options.dataFolder);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  const version = packageVersion();
+  const createOnAppend = options.createOnAppend ?? true;
   let state: NodeState = { kind: "recovering", progress: "opening the data folder" };
+  const progress = (text: string) => {
+    state = { kind: "recovering", progress: text };
+  };
+  let broken: (error: unknown) => void = () => {};
+  const fault = new Promise<Error>((resolve) => {
+    broken = (error) => resolve(error instanceof Error ? error : new Error(String(error)));
+  });
+  let cluster: ClusterNode | undefined;
+  let folder: DataFolder | undefined;
+  let closing: Promise<void> | undefined;
+  const health = () => healthOf(state, folder, closing !== undefined);
   const api = createApi({
+    elsewhere: () => cluster?.elsewhere ?? "",
     state: () => state,
     limits,
     clock: systemClock,
     logger,
     registry,
-    version: packageVersion(),
-    // The rest of the time is for the log to close.
-    settings: { ...options.api, drainGraceMs: 0.8 * (options.shutdownGraceMs ?? 25_000) },
+    version,
+    settings: options.api ?? {},
   });
   // First of all, so that a port in use is found before the data folder is touched.
-  const { url } = await api.listen(options.listen);
+  const { url, host, port } = await api.listen(options.listen);
   logger.info({ url, dataFolder }, `Listening at ${url}, opening the data folder ${dataFolder}`);
 
-  let folder: DataFolder | undefined;
   let streams: LocalStreams;
+  let served: Streams;
   try {
-    folder = await openFolder(
-      dataFolder,
-      { ...options.log, appendQueueMaxBytes: limits.appendQueueMaxBytes },
-      (progress) => {
-        state = { kind: "recovering", progress };
-      },
-    );
+    if (options.cluster) {
+      const place = { cluster: options.cluster, dataFolder, version, api: { host, port } };
+      const passedOn = (incoming: Incoming, outgoing: Outgoing) => api.serve(incoming, outgoing);
+      const told = { logger, registry, progress, broken, health };
+      cluster = await ClusterNode.listen({ ...place, ...told, limits, createOnAppend, passedOn });
+    }
+    folder = await openFolder(options, dataFolder, limits, progress);
+    const logs = cluster ? await cluster.join(folder) : loneLogs(folder, limits);
     streams = await openStreams({
-      logs: loneLogs(folder, limits),
-      limits,
-      defaults,
-      createOnAppend: options.createOnAppend ?? true,
-      clock: systemClock,
+      ...{ logs, limits, defaults, clock: systemClock, broken },
+      createOnAppend,
       nearLimit: (usedBytes, maxBytes) => warnOfUsage(logger, usedBytes, maxBytes),
       retentionIntervalMs: options.retentionIntervalMs ?? 10_000,
       clusterId: () => systemRandom.bytes(16),
       nowMicros: systemClock.nowMicros,
     });
+    served = (await cluster?.serve(streams)) ?? streams;
   } catch (error) {
     state = { kind: "failed", why: "the node could not start" };
     await api.close();
+    await cluster?.close(failedLeaveMaxMs);
     await folder?.close();
     throw explainStart(error, dataFolder);
   }
@@ -137,36 +161,70 @@ export async function createNode(options: NodeOptions): Promise<TailraceNode> {
   });
   warnOfFileSystem(dataFolder, logger);
   tellOfStart(folder, logger);
-  state = { kind: "serving", streams };
-  const failed = folder.failed.then((error) => {
-    state = { kind: "failed", why: "the node's disk failed" };
-    logger.fatal({ err: error }, "The disk failed: nothing more is acknowledged, and the node must end");
-    return error;
-  });
-  let closing: Promise<void> | undefined;
+  const clusterId = Buffer.from(streams.clusterId).toString("hex");
+  const view =
+    cluster?.view() ?? new LoneCluster({ id: folder.nodeId, clusterId, apiUrl: url, version, streams, health });
+  state = { kind: "serving", streams: served, cluster: view };
+  const failed = Promise.race([
+    folder.failed.then((error) => {
+      state = { kind: "failed", why: "the node's disk failed" };
+      logger.fatal({ err: error }, "The disk failed: nothing more is acknowledged, and the node must end");
+      return error;
+    }),
+    fault.then((error) => {
+      state = { kind: "failed", why: "the node met a fault of its own" };
+      logger.fatal({ err: error }, "The node ends by a fault of its own; please report it");
+      return error;
+    }),
+  ]);
   const close = (): Promise<void> => {
-    closing ??= closeNode(api, streams, folder, logger);
+    closing ??= closeNode({ api, streams, folder, cluster, logger, graceMs: options.shutdownGraceMs ?? 25_000 });
     return closing;
   };
   return { app: api.app, url, dataFolder, failed, close };
 }
 
-async function closeNode(api: Api, streams: LocalStreams, folder: DataFolder, logger: Logger): Promise<void> {
+async function closeNode(node: {
+  api: Api;
+  streams: LocalStreams;
+  folder: DataFolder;
+  cluster: ClusterNode | undefined;
+  logger: Logger;
+  graceMs: number;
+}): Promise<void> {
+  const { api, streams, folder, cluster, logger, graceMs } = node;
   logger.info("Stopping: open calls may end, new ones are refused");
-  await api.close();
+  const endMs = systemClock.monotonicMs() + graceMs;
+  const leftMs = (share: number) => Math.max(endMs - share * graceMs - systemClock.monotonicMs(), 0);
+  // Others lead before calls are refused here: what still comes is passed on to them.
+  await cluster?.handOver(leftMs(stopping.handedOver));
+  await api.close({ drainMaxMs: leftMs(stopping.drained), giveUp: () => cluster?.giveUp() });
   streams.stop();
+  await cluster?.close(leftMs(stopping.left));
   await folder.close();
   logger.info("Stopped");
 }
 
-function openFolder(dataFolder: string, settings: LogOptions, progress: (text: string) => void): Promise<DataFolder> {
+/** How long a node that could not start may take to tell others that it goes, milliseconds. */
+const failedLeaveMaxMs = 1_000;
+
+/** What of the time for stopping is left, at the latest, after each part of it: the last is for the log to close. */
+const stopping = { handedOver: 0.7, drained: 0.35, left: 0.15 };
+
+function openFolder(
+  { nodeId, log }: NodeOptions,
+  dataFolder: string,
+  limits: Limits,
+  progress: (text: string) => void,
+): Promise<DataFolder> {
   return openDataFolder({
     path: dataFolder,
+    ...(nodeId === undefined ? {} : { nodeId }),
     disk: nodeDisk(),
     clock: systemClock,
     hash: systemHash,
     random: systemRandom,
-    settings,
+    settings: { ...log, appendQueueMaxBytes: limits.appendQueueMaxBytes },
     progress: (done, all) => progress(`${done} of ${all} streams are read`),
   });
 }
@@ -236,6 +294,19 @@ function tellOfStart(folder: DataFolder, logger: Logger): void {
     if (damage === undefined) continue;
     logger.error({ streamId: group, damage }, `The stream with id ${group} is damaged and takes no appends: ${damage}`);
   }
+}
+
+/** What a node can do. */
+function healthOf(state: NodeState, opened: DataFolder | undefined, isStopping: boolean): ServerHealth {
+  if (isStopping) return { kind: "stopping", why: "it was told to stop, and hands over what it leads" };
+  if (state.kind === "failed") return { kind: "degraded", why: state.why };
+  if (state.kind === "recovering") return { kind: "degraded", why: `it is not ready: ${state.progress}` };
+  const folder = present(opened, "a node that serves has its data folder open");
+  const { noRoom } = folder;
+  if (noRoom !== undefined) return { kind: "degraded", why: `it takes no appends: ${noRoom}` };
+  const damaged = [...folder.groups()].filter((group) => folder.log(group)?.damage !== undefined).length;
+  if (damaged === 0) return { kind: "serving" };
+  return { kind: "degraded", why: `${damaged} of its streams are damaged and take no appends: see "tailrace repair"` };
 }
 
 function warnOfFileSystem(dataFolder: string, logger: Logger): void {

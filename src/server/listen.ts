@@ -84,19 +84,25 @@ export class Port {
   readonly #connections = new Set<Connection>();
   readonly #bySocket = new WeakMap<net.Socket, Connection>();
   readonly #onRefused: () => void;
+  readonly #onGarbage: (remote: string, why: string) => void;
   #sweep: Timer | undefined;
   #pingedMs: number;
 
-  /** @param onRefused Called for each connection that is one too many. */
+  /**
+   * @param onRefused Called for each connection that is one too many.
+   * @param onGarbage Called for what is no HTTP, with the address that it comes from.
+   */
   constructor(
     listener: (incoming: Incoming, outgoing: Outgoing) => void,
     settings: PortSettings,
     clock: Clock,
     onRefused: () => void,
+    onGarbage: (remote: string, why: string) => void = () => {},
   ) {
     this.#settings = settings;
     this.#clock = clock;
     this.#onRefused = onRefused;
+    this.#onGarbage = onGarbage;
     this.#pingedMs = clock.monotonicMs();
     this.#http1 = this.#createHttp1(listener);
     this.#http2 = this.#createHttp2(listener);
@@ -187,7 +193,11 @@ export class Port {
   }
 
   #watch(session: http2.ServerHttp2Session, connection: Connection): void {
-    session.on("error", () => session.destroy());
+    const remote = session.socket?.remoteAddress ?? "";
+    session.on("error", (error) => {
+      if (!isBroken(error)) this.#onGarbage(remote, error.message);
+      session.destroy();
+    });
     if (endsOnGoaway) session.goaway = () => {};
     session.setLocalWindowSize(this.#settings.windowBytes);
     connection.close = () => session.close();
@@ -199,9 +209,14 @@ export class Port {
         return;
       }
       isAlive = false;
-      session.ping((error) => {
-        isAlive = error === null || error === undefined;
-      });
+      try {
+        session.ping((error) => {
+          isAlive = error === null || error === undefined;
+        });
+      } catch {
+        // On Deno one that is being torn down throws: nothing comes of it any more.
+        connection.destroy();
+      }
     };
   }
 
@@ -215,8 +230,9 @@ export class Port {
         listener(incoming, outgoing);
       },
     );
-    server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    server.on("clientError", (error: NodeJS.ErrnoException, socket: net.Socket) => {
       if (!socket.writable) return;
+      if (!isBroken(error)) this.#onGarbage(socket.remoteAddress ?? "", error.message);
       const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
       socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
     });
@@ -288,4 +304,10 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
     default:
       return new ListenError(`Cannot listen on ${place}: ${error.message}`, "Choose another host or port");
   }
+}
+
+/** The connection is gone: that says nothing of what came over it. */
+function isBroken(error: Error): boolean {
+  const codes = ["ECONNRESET", "EPIPE", "ETIMEDOUT", "ECONNABORTED", "ERR_HTTP2_SESSION_ERROR"];
+  return "code" in error && codes.includes(String(error.code));
 }

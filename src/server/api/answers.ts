@@ -46,7 +46,13 @@ export function readResponse(answer: ReadAnswer, form: AnswerForm, encoding: Enc
     nextOffset: fromPosition(answer.nextOffset),
     logStart: fromPosition(answer.logStart),
     highWatermark: fromPosition(answer.highWatermark),
+    ...lagOf(answer),
   });
+}
+
+/** No number of milliseconds that the field can't hold. */
+function lagOf({ lagMs }: ReadAnswer): { lagMs?: number } {
+  return lagMs === undefined ? {} : { lagMs: Math.min(Math.ceil(lagMs), 2 ** 32 - 1) };
 }
 
 const endReasons = {
@@ -82,7 +88,8 @@ export function tailResponse(frame: TailFrame, form: AnswerForm, encoding: Encod
       return create(TailResponseSchema, { stream: frame.stream, frame: { case: "end", value } });
     }
     case "end_all": {
-      const value = { reason: TailEndReason.RECONNECT, all: true, retryAfterMs: frame.retryAfterMs };
+      const { retryAfterMs, retryUrl } = frame;
+      const value = { reason: TailEndReason.RECONNECT, all: true, retryAfterMs, retryUrl };
       return create(TailResponseSchema, { stream: 0, frame: { case: "end", value } });
     }
     default:

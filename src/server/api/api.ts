@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { Limits } from "../../base/limits.ts";
 import type { Clock } from "../../host/clock.ts";
-import { type Address, Port } from "../listen.ts";
+import { type Address, type Incoming, type Outgoing, Port } from "../listen.ts";
 import { type ApiApp, createApp } from "./app.ts";
 import { BodyMemory } from "./body-memory.ts";
 import type { ApiContext, NodeState } from "./context.ts";
@@ -28,6 +28,16 @@ export interface ApiOptions {
   /** The version that `/version` tells. */
   readonly version: string;
   readonly settings?: Partial<ApiSettings>;
+  /** Where a client may go when this node stops; left out: nowhere. */
+  readonly elsewhere?: () => string;
+}
+
+/** How calls that are open are let end. What is left out is by the settings. */
+export interface CloseOptions {
+  /** How long that may take, milliseconds. */
+  readonly drainMaxMs?: number;
+  /** Called when some are open still: has what they wait for end, so that they are answered. */
+  readonly giveUp?: () => void;
 }
 
 /** The api port of a node. */
@@ -36,24 +46,32 @@ export interface Api {
   readonly app: ApiApp;
   /** Opens the port; 0 takes a free one. @throws {ListenError} */
   listen(address: { host: string; port: number }): Promise<Address>;
+  /** Serves a call that came in by another port: one that another node passed on. */
+  serve(incoming: Incoming, outgoing: Outgoing): void;
   /**
    * Refuses new calls, ends tails with a frame that says so, lets the other calls end, then closes all connections.
-   * Resolves when that is done, at the latest a moment after `drainGraceMs`.
+   * Resolves when that is done, at the latest a moment after `drainMaxMs`.
    */
-  close(): Promise<void>;
+  close(how?: CloseOptions): Promise<void>;
 }
+
+/** How long answers may take when there is nothing left to wait for. */
+const lastAnswersMs = 200;
 
 export function createApi(options: ApiOptions): Api {
   const { limits, clock, registry, logger } = options;
   const settings: ApiSettings = { ...defaultApiSettings, ...options.settings };
   const drain = new Drain();
   const metrics = new ApiMetrics(registry, { calls: () => drain.openCalls, connections: () => port.connections });
+  const passedOn = new WeakSet<Incoming>();
   const api: ApiContext = {
+    isPassedOn: (incoming) => passedOn.has(incoming),
     state: options.state,
     limits,
     clock,
     metrics,
     drain,
+    elsewhere: options.elsewhere ?? (() => ""),
     mapError: errorMapper(logger, limits.requestMaxBytes),
     bodyTimeoutMs: settings.bodyTimeoutMs,
     bodyMemory: new BodyMemory(settings.requestBodiesMaxBytes),
@@ -74,8 +92,17 @@ export function createApi(options: ApiOptions): Api {
   return {
     app,
     listen: ({ host, port: number }) => port.listen(host, number),
-    async close() {
-      await Promise.race([drain.begin(), passed(clock, settings.drainGraceMs)]);
+    serve(incoming, outgoing) {
+      passedOn.add(incoming);
+      void listener(incoming, outgoing);
+    },
+    async close({ drainMaxMs = settings.drainGraceMs, giveUp = () => {} } = {}) {
+      const drained = drain.begin();
+      await Promise.race([drained, passed(clock, drainMaxMs)]);
+      if (drain.openCalls > 0) {
+        giveUp();
+        await Promise.race([drained, passed(clock, lastAnswersMs)]);
+      }
       await port.close();
     },
   };

@@ -84,6 +84,7 @@ class Intake {
   /** Takes no further request; `next` gives what is on its way. */
   readonly stop = (): void => {
     this.#isStopped = true;
+    this.#series.ended?.();
     this.#emptied.wake();
     this.#filled.wake();
   };
@@ -134,9 +135,10 @@ class Intake {
     this.#filled.wake();
   }
 
-  async #streamOf({ stream: name, streamId }: AppendCommand): Promise<Stream> {
+  async #streamOf({ stream: name, streamId, isRefusedElsewhere }: AppendCommand): Promise<Stream> {
     const known = this.#stream;
     if (known === undefined) {
+      if (isRefusedElsewhere) this.#call.refuseElsewhere();
       this.#stream = await this.#call.race(openStreams(this.#api).getForAppend(name, streamId, this.#call));
       return this.#stream;
     }

@@ -11,6 +11,7 @@ export async function append(api: ApiContext, request: () => AppendCommand, call
   let fate: "nothing_written" | "unknown" = "nothing_written";
   try {
     const command = request();
+    if (command.isRefusedElsewhere) call.refuseElsewhere();
     const stream = await call.raceDeadline(openStreams(api).getForAppend(command.stream, command.streamId, call));
     fate = "unknown";
     const receipt = await call.raceDeadline(stream.append(command.payload, command.options));

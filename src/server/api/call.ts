@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../../host/clock.ts";
-import type { Client } from "../../stream/types.ts";
+import type { Client, Routing } from "../../stream/types.ts";
 import type { Incoming } from "../listen.ts";
 import { clientAddress } from "./client-address.ts";
 import { CallEndedError } from "./errors.ts";
@@ -7,27 +7,56 @@ import { CallEndedError } from "./errors.ts";
 /** Longest deadline that a runtime's timer can hold; a later one is as good as none. */
 const timerMaxMs = 2 ** 31 - 1;
 
+/** Of a request that another node passed on: that node's name, for who looks at the traffic. */
+export const forwardedHeader = "tailrace-forwarded";
+/** Of a request that another node passed on: where its client calls from. */
+export const forwardedForHeader = "tailrace-forwarded-for";
+
 /** One call of one client, from its first byte to its answer. */
 export class Call implements Client {
   /** Names the call in the answer's error and in the log. */
   readonly id: string;
   /** `Service/Method`, or the route of the REST face. */
   readonly rpc: string;
+  #routing: Routing;
   readonly #incoming: Incoming | undefined;
   #ended: Error | undefined;
   #listeners: Set<(reason: Error) => void> | undefined;
   #deadline: Timer | undefined;
+  #leftMs: (() => number) | undefined;
 
-  /** @param incoming The request; absent where the app is mounted in a server that has none. */
-  constructor(id: string, rpc: string, incoming: Incoming | undefined) {
+  /**
+   * @param incoming The request; absent where the app is mounted in a server that has none.
+   * @param isPassedOn By another node: it goes no further.
+   */
+  constructor(id: string, rpc: string, incoming: Incoming | undefined, isPassedOn = false) {
     this.id = id;
     this.rpc = rpc;
     this.#incoming = incoming;
+    this.#routing = isPassedOn ? "forwarded" : "pass_on";
+  }
+
+  /** What is done with it where another node has to serve it. */
+  get routing(): Routing {
+    return this.#routing;
+  }
+
+  /** The client wants it refused where another node has to serve it. */
+  refuseElsewhere(): void {
+    if (this.#routing === "pass_on") this.#routing = "refuse";
+  }
+
+  /** Milliseconds until its deadline; absent: it has none. */
+  get remainingMs(): number | undefined {
+    return this.#leftMs?.();
   }
 
   /** Where it comes from. */
   get address(): string {
-    return this.#incoming === undefined ? "" : clientAddress(this.#incoming);
+    const incoming = this.#incoming;
+    if (incoming === undefined) return "";
+    const behind = this.#routing === "forwarded" ? incoming.headers[forwardedForHeader] : undefined;
+    return typeof behind === "string" ? behind : clientAddress(incoming);
   }
 
   /** Why the call is over before its answer; absent while it is not. */
@@ -38,7 +67,11 @@ export class Call implements Client {
   /** Ends the call when `timeoutMs` have passed. */
   endAfter(timeoutMs: number, clock: Clock): void {
     if (timeoutMs <= 0) this.end("deadline");
-    else if (timeoutMs <= timerMaxMs) this.#deadline = clock.after(timeoutMs, () => this.end("deadline"));
+    else if (timeoutMs <= timerMaxMs) {
+      const endMs = clock.monotonicMs() + timeoutMs;
+      this.#leftMs = () => endMs - clock.monotonicMs();
+      this.#deadline = clock.after(timeoutMs, () => this.end("deadline"));
+    }
   }
 
   /** Ends the call, unless it has ended: for one of the two usual reasons, or for another. */

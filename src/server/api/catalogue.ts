@@ -38,6 +38,8 @@ import { givenSettings, settingsMessage } from "./settings-message.ts";
 
 const pageSizeMax = 1000;
 const pageSizeDefault = 100;
+/** Streams of a page that are described at once: those that this node does not have take a round trip each. */
+const describedAtOnce = 16;
 
 export async function createStream(
   api: ApiContext,
@@ -63,14 +65,15 @@ export async function updateStream(
   }
   const { expectedSettingsVersion: expected } = request;
   const version = expected === undefined ? undefined : toPosition(expected, "expected_settings_version");
-  const stream = openStreams(api).get(request.name, streamId);
+  const stream = await call.race(openStreams(api).find(request.name, streamId, call));
   await call.race(stream.update(settings, version));
   return create(UpdateStreamResponseSchema, { stream: await describe(stream, call) });
 }
 
 export async function getStream(api: ApiContext, request: GetStreamRequest, call: Call): Promise<GetStreamResponse> {
   checkStreamName(request.name, "name");
-  return create(GetStreamResponseSchema, { stream: await describe(openStreams(api).get(request.name), call) });
+  const stream = await call.race(openStreams(api).find(request.name, undefined, call));
+  return create(GetStreamResponseSchema, { stream: await describe(stream, call) });
 }
 
 export async function listStreams(
@@ -83,11 +86,13 @@ export async function listStreams(
     throw invalidField("page_size", `${pageSize} is more than ${pageSizeMax}`, "Ask for a smaller page, then the next");
   }
   const after = pageToken === "" ? {} : { after: pageToken };
-  const page = openStreams(api).list({ prefix, ...after, limit: pageSize === 0 ? pageSizeDefault : pageSize });
+  const limit = pageSize === 0 ? pageSizeDefault : pageSize;
+  const page = openStreams(api).list({ prefix, ...after, limit }, call);
   const streams: StreamMessage[] = [];
-  for (const stream of page.streams) {
-    const description = await describeUnlessGone(stream, call);
-    if (description !== undefined) streams.push(description);
+  for (let at = 0; at < page.streams.length; at += describedAtOnce) {
+    const some = page.streams.slice(at, at + describedAtOnce);
+    const described = await Promise.all(some.map((stream) => describeInList(stream, call)));
+    streams.push(...described.filter((description) => description !== undefined));
   }
   return create(ListStreamsResponseSchema, { streams, nextPageToken: page.next ?? "" });
 }
@@ -99,14 +104,14 @@ export async function deleteStream(
 ): Promise<DeleteStreamResponse> {
   checkStreamName(request.name, "name");
   const { streamId } = streamIdOf(request.streamId, "stream_id");
-  const deletedId = await call.race(openStreams(api).delete(request.name, streamId));
+  const deletedId = await call.race(openStreams(api).delete(request.name, streamId, call));
   return create(DeleteStreamResponseSchema, { streamId: fromPosition(deletedId) });
 }
 
 export async function trimStream(api: ApiContext, request: TrimStreamRequest, call: Call): Promise<TrimStreamResponse> {
   checkStreamName(request.name, "name");
   const { streamId } = streamIdOf(request.streamId, "stream_id");
-  const stream = openStreams(api).get(request.name, streamId);
+  const stream = await call.race(openStreams(api).find(request.name, streamId, call));
   const logStart = await call.race(stream.trim(toPosition(request.logStart, "log_start")));
   return create(TrimStreamResponseSchema, { streamId: fromPosition(stream.id), logStart: fromPosition(logStart) });
 }
@@ -115,13 +120,16 @@ async function describe(stream: Stream, call: Call): Promise<StreamMessage> {
   return streamMessage(await call.race(stream.describe()));
 }
 
-/** A stream of the page may be deleted while those before it are described. */
-async function describeUnlessGone(stream: Stream, call: Call): Promise<StreamMessage | undefined> {
+/** A stream of the page may be deleted while those before it are described, or be where nobody answers. */
+async function describeInList(stream: Stream, call: Call): Promise<StreamMessage | undefined> {
   try {
     return await describe(stream, call);
   } catch (error) {
     if (error instanceof TailraceError && error.code === "not_found") return undefined;
-    throw error;
+    const { name, id, settings } = stream;
+    if (!(error instanceof TailraceError && error.reason === "not_ready")) throw error;
+    const known = { settings: settingsMessage(settings), settingsVersion: fromPosition(settings.version) };
+    return create(StreamSchema, { name, id: fromPosition(id), ...known });
   }
 }
 

@@ -78,7 +78,8 @@ export function withDetail(
   ]);
 }
 
-const codes: Record<ErrorCode, Code> = {
+/** What codes are on the wire. */
+export const codes: Record<ErrorCode, Code> = {
   invalid_argument: Code.InvalidArgument,
   not_found: Code.NotFound,
   already_exists: Code.AlreadyExists,
@@ -90,7 +91,8 @@ const codes: Record<ErrorCode, Code> = {
   unimplemented: Code.Unimplemented,
 };
 
-const reasons: Record<Reason, WireReason> = {
+/** What the reasons are on the wire. */
+export const reasons: Record<Reason, WireReason> = {
   invalid_field: WireReason.INVALID_FIELD,
   stream_not_found: WireReason.STREAM_NOT_FOUND,
   stream_replaced: WireReason.STREAM_REPLACED,
@@ -108,6 +110,9 @@ const reasons: Record<Reason, WireReason> = {
   stale_epoch: WireReason.STALE_EPOCH,
   sequence_gap: WireReason.SEQUENCE_GAP,
   unknown_producer: WireReason.UNKNOWN_PRODUCER,
+  not_leader: WireReason.NOT_LEADER,
+  fate_unknown: WireReason.FATE_UNKNOWN,
+  cluster_refused: WireReason.CLUSTER_REFUSED,
 };
 
 const fates = { none: Fate.UNSPECIFIED, nothing_written: Fate.NOTHING_WRITTEN, unknown: Fate.UNKNOWN };
@@ -175,7 +180,8 @@ function common({ callId, field, requestNumber }: ErrorContext) {
 }
 
 function fromFacts(facts: ErrorFacts) {
-  const { stream, streamId, logStart, nextOffset, field, limit, settings, producer, fence, retryAfterMs } = facts;
+  const { stream, streamId, logStart, nextOffset, field, limit, settings, producer, fence, retryAfterMs, leader } =
+    facts;
   return {
     ...(stream === undefined ? {} : { stream }),
     ...(streamId === undefined ? {} : { streamId: fromPosition(streamId) }),
@@ -183,6 +189,7 @@ function fromFacts(facts: ErrorFacts) {
     ...(nextOffset === undefined ? {} : { nextOffset: fromPosition(nextOffset) }),
     ...(field === undefined ? {} : { field }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(leader === undefined ? {} : { leader }),
     ...(producer === undefined ? {} : { producer: { ...producer, sequence: fromPosition(producer.sequence) } }),
     ...(fence === undefined ? {} : { fence }),
     ...(settings === undefined

@@ -11,7 +11,7 @@ export async function fence(api: ApiContext, request: FenceRequest, call: Call):
   checkStreamName(request.stream, "stream");
   const token = fenceToken(request.token, "token");
   const { streamId } = streamIdOf(request.streamId, "stream_id");
-  const stream = openStreams(api).get(request.stream, streamId);
+  const stream = await call.race(openStreams(api).find(request.stream, streamId, call));
   const nextOffset = await call.race(stream.fence(token));
   return create(FenceResponseSchema, { streamId: fromPosition(stream.id), nextOffset: fromPosition(nextOffset) });
 }

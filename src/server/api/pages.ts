@@ -14,7 +14,7 @@ const hello = `tailrace: a durable log. Try:
   curl -X POST HOST/v1/streams/hello/records -H 'content-type: text/plain' --data-binary 'first record'
   curl HOST/v1/streams/hello/records -H 'accept: text/plain'
 
-gRPC, gRPC-Web and Connect: services LogService and StreamService of tailrace.v1.
+gRPC, gRPC-Web and Connect: services LogService, StreamService and ClusterService of tailrace.v1.
 Also here: /healthz /readyz /version /metrics
 `;
 
@@ -44,7 +44,7 @@ function readinessOf({ state, drain }: ApiContext): { ready: boolean; reason?: s
     case "serving":
       return { ready: true };
     case "recovering":
-      return { ready: false, reason: "the node recovers", progress: now.progress };
+      return { ready: false, reason: "the node starts", progress: now.progress };
     case "failed":
       return { ready: false, reason: now.why };
   }

@@ -16,6 +16,7 @@ import {
   type Position,
   type Producer,
   type ReadRequest,
+  Routing,
   type TailRequest,
   type TailStart,
 } from "../../wire/gen/tailrace/v1/log_pb.ts";
@@ -29,6 +30,8 @@ export interface AppendCommand {
   readonly streamId?: number;
   /** A serialized Records, not checked. */
   readonly payload: Uint8Array;
+  /** It is not to be passed on to another node. */
+  readonly isRefusedElsewhere: boolean;
   /** What it depends on, and the request's field that the payload came in. */
   readonly options: AppendOptions;
 }
@@ -46,6 +49,12 @@ export interface ReadQuery {
   readonly maxBytes: number;
   readonly waitMs: number;
   readonly form: AnswerForm;
+  /** All that was acknowledged before it is wanted. */
+  readonly isLinearizable: boolean;
+  /** What is below this is to be there first. */
+  readonly atLeastOffset?: number;
+  /** Batches below this index are left out. */
+  readonly startIndex?: number;
 }
 
 /** One stream of a tail. */
@@ -77,6 +86,7 @@ const tailHeartbeatMinMs = 100;
  */
 export function appendCommand(request: AppendRequest | AppendStreamRequest, records: Uint8Array): AppendCommand {
   if (request.codec !== 0) throw notBuilt("codec");
+  if (request.routing > Routing.REFUSE) throw notBuilt("routing");
   const { stream, batch } = request;
   if (batch.length > 0 && records.length > 0) {
     throw invalidField("batch", "records are there too", "Send either records or batch");
@@ -84,7 +94,8 @@ export function appendCommand(request: AppendRequest | AppendStreamRequest, reco
   const isBatch = batch.length > 0;
   const payload = isBatch ? batch : records;
   const options = { ...conditionsOf(request), field: isBatch ? "batch" : "records" };
-  return { stream, ...streamIdOf(request.streamId, "stream_id"), payload, options };
+  const isRefusedElsewhere = request.routing === Routing.REFUSE;
+  return { stream, ...streamIdOf(request.streamId, "stream_id"), payload, isRefusedElsewhere, options };
 }
 
 /** What an append depends on, as far as its request says. */
@@ -112,7 +123,6 @@ export function fenceToken(token: Uint8Array, field: string): Uint8Array {
 
 export function readQuery(request: ReadRequest, limits: Limits): ReadQuery {
   if (request.consistency > Consistency.LINEARIZABLE) throw notBuilt("consistency");
-  if (request.atLeastOffset !== undefined) throw notBuilt("at_least_offset");
   checkStreamName(request.stream, "stream");
   const { waitMs } = request;
   if (waitMs > limits.readMaxWaitMs) throw overLimit("readMaxWaitMs", waitMs, "wait_ms", limits);
@@ -126,7 +136,21 @@ export function readQuery(request: ReadRequest, limits: Limits): ReadQuery {
     maxBytes: maxBytesOf(request.maxBytes, limits),
     waitMs,
     form: formOf(request.form),
+    isLinearizable: request.consistency === Consistency.LINEARIZABLE,
+    ...positionIn("atLeastOffset", request.atLeastOffset, "at_least_offset"),
+    ...positionIn("startIndex", request.startIndex, "start_index"),
   };
+}
+
+/** A position, where the request has it. */
+function positionIn<Name extends string>(
+  name: Name,
+  value: bigint | undefined,
+  field: string,
+): { [key in Name]?: number } {
+  const given: { [key in Name]?: number } = {};
+  if (value !== undefined) given[name] = toPosition(value, field);
+  return given;
 }
 
 export function tailQuery(request: TailRequest, limits: Limits): TailQuery {

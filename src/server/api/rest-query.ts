@@ -6,7 +6,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { invalidField } from "../../base/errors.ts";
 import type { AppendOptions } from "../../stream/types.ts";
-import { AppendRequestSchema, type PositionSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
+import { AppendRequestSchema, Consistency, type PositionSchema, Routing } from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { conditionsOf } from "./requests.ts";
 import { bigintOf, numberOf } from "./rest-request.ts";
 
@@ -68,4 +68,27 @@ export function optional<Name extends string>(name: Name, value: bigint | undefi
   const fields: { [key in Name]?: bigint } = {};
   if (value !== undefined) fields[name] = value;
   return fields;
+}
+
+/** How much a read may lag, as its query says. */
+export const freshnessNames = ["consistency", "at_least_offset"] as const;
+
+/** How much a read may lag. */
+export function consistencyOf(query: Map<string, string>): Consistency {
+  return oneOf(query, "consistency", { local: Consistency.UNSPECIFIED, linearizable: Consistency.LINEARIZABLE });
+}
+
+/** What is done with an append where another node leads the stream. */
+export function routingOf(query: Map<string, string>): Routing {
+  return oneOf(query, "routing", { pass_on: Routing.UNSPECIFIED, refuse: Routing.REFUSE });
+}
+
+/** What a word stands for; the first where there is none. */
+function oneOf<T>(query: Map<string, string>, name: string, words: Readonly<Record<string, T>>): T {
+  const [first, ...rest] = Object.keys(words);
+  const word = query.get(name) ?? first ?? "";
+  const meaning = Object.hasOwn(words, word) ? words[word] : undefined;
+  if (meaning !== undefined) return meaning;
+  const todo = `Use ${[first, ...rest].join(" or ")}`;
+  throw invalidField(name, `${JSON.stringify(word.slice(0, 40))} is not one that this version knows`, todo);
 }

@@ -2,11 +2,14 @@
  * The REST face: one record in by POST, records out by GET, for curl and for what has no protobuf.
  *
  *     POST /v1/streams/NAME/records?stream_id=&producer_id=&producer_epoch=&producer_sequence=&fence=&expected_offset=
- *     GET  /v1/streams/NAME/records?from=&end=&max_records=&max_bytes=&wait_ms=&stream_id=
+ *                                        &routing=
+ *     GET  /v1/streams/NAME/records?from=&end=&max_records=&max_bytes=&wait_ms=&stream_id=&consistency=&at_least_offset=
  *     GET, PATCH /v1/streams/NAME/settings        how the stream stands, and changing its settings (`rest-settings.ts`)
+ *     GET  /v1/cluster                            the nodes (`rest-cluster.ts`)
  *
  * POST takes one record's value as its body, and answers an AppendResponse as JSON. What it depends on is as in
  * AppendRequest; a producer's id is in hexadecimal, a fence token is text.
+ * `routing` is `pass_on` (the default) or `refuse`, `consistency` is `local` (the default) or `linearizable`.
  * `from` is an offset, `earliest` (the default), `latest`, `-N` (N records before the end) or a time of RFC 3339. GET
  * answers a ReadResponse as JSON. With `Accept: text/plain` it answers the values, a line each; with
  * `Accept: application/octet-stream` the value of one record and nothing else, or 204 if there is none.
@@ -17,7 +20,12 @@ import type { Context } from "hono";
 import { invalidField } from "../../base/errors.ts";
 import { cutRecords, eachRecord, recordValue } from "../../base/records.ts";
 import { RecordsWriter } from "../../base/records-writer.ts";
-import { AppendResponseSchema, ReadRequestSchema, ReadResponseSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
+import {
+  AppendResponseSchema,
+  ReadRequestSchema,
+  ReadResponseSchema,
+  Routing,
+} from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { appendResponse, readResponse } from "./answers.ts";
 import type { ApiApp, ApiEnv } from "./app.ts";
 import { append } from "./append.ts";
@@ -26,8 +34,17 @@ import { Call } from "./call.ts";
 import type { ApiContext } from "./context.ts";
 import { type ReadAnswer, read } from "./read.ts";
 import { readQuery } from "./requests.ts";
+import { tellCluster } from "./rest-cluster.ts";
 import { restError } from "./rest-errors.ts";
-import { conditionNames, conditionsIn, optional, startOf } from "./rest-query.ts";
+import {
+  conditionNames,
+  conditionsIn,
+  consistencyOf,
+  freshnessNames,
+  optional,
+  routingOf,
+  startOf,
+} from "./rest-query.ts";
 import { asksFor, bigintOf, bodyOf, idOf, json, numberOf, queryOf, restPrefix, streamOf } from "./rest-request.ts";
 import { changeSettings, tellOne } from "./rest-settings.ts";
 
@@ -37,6 +54,7 @@ export function addRest(app: ApiApp, api: ApiContext): void {
   app.get(`${restPrefix}*`, (c) =>
     asksFor(c, "settings") ? served(c, api, "rest/get_stream", tellOne) : served(c, api, "rest/read", readSome),
   );
+  app.get("/v1/cluster", (c) => served(c, api, "rest/get_servers", tellCluster));
   app.patch(`${restPrefix}*`, (c) => served(c, api, "rest/update_stream", changeSettings));
 }
 
@@ -70,21 +88,22 @@ async function served(c: Context<ApiEnv>, api: ApiContext, route: string, work: 
 
 async function appendOne(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
   const stream = streamOf(c, "records");
-  const query = queryOf(c, ["stream_id", ...conditionNames]);
+  const query = queryOf(c, ["stream_id", "routing", ...conditionNames]);
   checkContentType(c.req.header("content-type"));
   const value = await bodyOf(c, api, call);
   const writer = new RecordsWriter(value.length + 16);
   writer.add(value);
   const payload = writer.take();
   const options = { ...conditionsIn(query), field: "body" };
-  const command = () => ({ stream, ...idOf(query), payload, options });
+  const isRefusedElsewhere = routingOf(query) === Routing.REFUSE;
+  const command = () => ({ stream, ...idOf(query), payload, isRefusedElsewhere, options });
   const receipt = await append(api, command, call);
   return json(toJsonString(AppendResponseSchema, appendResponse(receipt)), {});
 }
 
 async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promise<Response> {
   const stream = streamOf(c, "records");
-  const query = queryOf(c, ["from", "end", "max_records", "max_bytes", "wait_ms", "stream_id"]);
+  const query = queryOf(c, ["from", "end", "max_records", "max_bytes", "wait_ms", "stream_id", ...freshnessNames]);
   const form = answerForm(c.req.header("accept"));
   const { streamId } = idOf(query);
   const request = create(ReadRequestSchema, {
@@ -95,6 +114,8 @@ async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promis
     waitMs: numberOf(query, "wait_ms") ?? 0,
     ...optional("streamId", bigintOf(query, "stream_id")),
     ...optional("endOffset", bigintOf(query, "end")),
+    ...optional("atLeastOffset", bigintOf(query, "at_least_offset")),
+    consistency: consistencyOf(query),
   });
   const answer = await read(api, () => readQuery(request, api.limits), call);
   const headers = {
@@ -103,6 +124,7 @@ async function readSome(c: Context<ApiEnv>, api: ApiContext, call: Call): Promis
     "tailrace-stream-id": String(answer.streamId),
     "tailrace-next-offset": String(answer.nextOffset),
     "tailrace-high-watermark": String(answer.highWatermark),
+    ...(answer.lagMs === undefined ? {} : { "tailrace-lag-ms": String(Math.ceil(answer.lagMs)) }),
   };
   if (form === "json") return json(toJsonString(ReadResponseSchema, readResponse(answer, "records", "json")), headers);
   const values = valuesOf(answer);

@@ -73,7 +73,8 @@ function kindOf(exchange: Exchange, query: string): RequestKind {
 }
 
 function beginCall(api: ApiContext, exchange: Exchange, { name }: Rpc): Call {
-  const call = new Call(api.nextCallId(), name, exchange.incoming);
+  const { incoming } = exchange;
+  const call = new Call(api.nextCallId(), name, incoming, api.isPassedOn(incoming));
   api.drain.enter();
   exchange.onClose((isComplete) => {
     if (isComplete) call.finish();

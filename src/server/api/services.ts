@@ -5,6 +5,7 @@
 import { create, isMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import { type ConnectRouter, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { present } from "../../base/assert.ts";
+import { ClusterService } from "../../wire/gen/tailrace/v1/cluster_pb.ts";
 import {
   AppendRequestSchema,
   AppendStreamRequestSchema,
@@ -25,6 +26,7 @@ import { appendStream } from "./append-stream.ts";
 import { cacheControl } from "./caching.ts";
 import type { Call } from "./call.ts";
 import { createStream, deleteStream, getStream, listStreams, trimStream, updateStream } from "./catalogue.ts";
+import { addVoter, getServers, removeVoter, transferLeadership, watchServers } from "./cluster.ts";
 import type { ApiContext } from "./context.ts";
 import { fence } from "./fence.ts";
 import { read } from "./read.ts";
@@ -54,6 +56,13 @@ export function addServices(router: ConnectRouter, api: ApiContext, encoding: En
     listStreams: (request, context) => mapped(api, context, (call) => listStreams(api, request, call)),
     deleteStream: (request, context) => mapped(api, context, (call) => deleteStream(api, request, call)),
     trimStream: (request, context) => mapped(api, context, (call) => trimStream(api, request, call)),
+  });
+  router.service(ClusterService, {
+    getServers: (request, context) => mapped(api, context, (call) => getServers(api, request, call)),
+    watchServers: (request, context) => watchServers(api, request, callOf(context)),
+    addVoter: (request, context) => mapped(api, context, (call) => addVoter(api, request, call)),
+    removeVoter: (request, context) => mapped(api, context, (call) => removeVoter(api, request, call)),
+    transferLeadership: (request, context) => mapped(api, context, (call) => transferLeadership(api, request, call)),
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { type StreamSettings, settingName } from "../../base/stream-settings.ts";
+import { settingNames } from "../../stream/settings.ts";
 import { type StreamSettings as SettingsMessage, StreamSettingsSchema } from "../../wire/gen/tailrace/v1/stream_pb.ts";
 import { fromPosition, toPosition } from "../../wire/position.ts";
 
@@ -16,7 +17,17 @@ export function settingsMessage(settings: StreamSettings): SettingsMessage {
     retentionAgeS: fromPosition(settings.retentionAgeS),
     recordMaxBytes: fromPosition(settings.recordMaxBytes),
     batchMaxBytes: fromPosition(settings.batchMaxBytes),
+    replicationFactor: fromPosition(settings.replicationFactor),
   });
+}
+
+/** Some settings; the others are absent. */
+export function givenSettingsMessage(settings: Partial<StreamSettings>): SettingsMessage {
+  const given = settingNames.flatMap((name) => {
+    const value = settings[name];
+    return value === undefined ? [] : [[name, fromPosition(value)] as const];
+  });
+  return create(StreamSettingsSchema, Object.fromEntries(given));
 }
 
 /** The settings that a request gives. @throws {TailraceError} `invalid_field`. */
@@ -29,6 +40,7 @@ export function givenSettings(message: SettingsMessage | undefined): Partial<Str
     ...given("retentionAgeS", message),
     ...given("recordMaxBytes", message),
     ...given("batchMaxBytes", message),
+    ...given("replicationFactor", message),
   };
 }
 

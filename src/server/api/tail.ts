@@ -23,7 +23,8 @@ export type TailFrame =
       readonly reason: "reached_end" | "deleted" | "reconnect";
       readonly nextOffset: number;
     }
-  | { readonly kind: "end_all"; readonly retryAfterMs: number };
+  /** `retryUrl`: another node; empty: none is known. */
+  | { readonly kind: "end_all"; readonly retryAfterMs: number; readonly retryUrl: string };
 
 /** How a stream stands. */
 export interface TailHeartbeat {
@@ -72,7 +73,7 @@ async function* follow(
     if (call.ended !== undefined) throw call.ended;
     if (api.drain.isDraining) {
       for (const stream of open) yield stream.end("reconnect");
-      yield { kind: "end_all", retryAfterMs };
+      yield { kind: "end_all", retryAfterMs, retryUrl: api.elsewhere() };
       return;
     }
     let isIdle = true;
@@ -219,7 +220,7 @@ async function begin(
 ): Promise<FollowedStream> {
   let field = "stream";
   try {
-    const stream = openStreams(api).get(request.stream, request.streamId);
+    const stream = await call.race(openStreams(api).find(request.stream, request.streamId, call));
     field = "start";
     const startOffset = await call.race(stream.resolve(request.start));
     return new FollowedStream(api, number, request, query, stream, startOffset);

@@ -25,6 +25,7 @@ export interface AppendCommandOptions {
   readonly retries?: number;
   readonly expectedOffset?: number;
   readonly fence?: Uint8Array;
+  readonly routing?: "pass-on" | "refuse";
   readonly quiet?: boolean;
   readonly json?: boolean;
 }
@@ -47,7 +48,7 @@ export async function append(stream: string, files: readonly string[], options: 
     const triesMax = 1 + retries;
     const earlier = await earlierRun(connection.client, stream, triesMax, options);
     feed = new LineFeed(connection.client, {
-      ...{ stream, earlier, fence, expectedOffset, triesMax },
+      ...{ stream, earlier, fence, expectedOffset, triesMax, refuseElsewhere: options.routing === "refuse" },
       ...(options.quiet ? {} : notices()),
       onAppended: (batch, appended, wasThere) => {
         tally.add(batch, appended, wasThere);

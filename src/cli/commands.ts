@@ -2,7 +2,7 @@
  * The commands that append and read: their flags and help. What they do is imported when they run.
  * @module
  */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { AppendCommandOptions } from "./append.ts";
 import { type Ended, exitCodeHelp, parseCount, parseEpoch, parseFence, parseOffset, serverOption } from "./options.ts";
 import { parseProducerId } from "./producer.ts";
@@ -35,6 +35,11 @@ export function addAppend(program: Command, ended: Ended): void {
     .option("--retries <n>", "with --producer: tries to connect again before it gives up (10)", parseOffset)
     .option("--expected-offset <n>", "append only if the stream's next record has this offset", parseOffset)
     .option("--fence <token>", "append only under this fence token (tailrace streams fence)", parseFence)
+    .addOption(
+      new Option("--routing <how>", "where another node leads the stream: pass on to it, or refuse and say who it is")
+        .choices(["pass-on", "refuse"])
+        .default("pass-on"),
+    )
     .option("-q, --quiet", "no progress bar, no summary")
     .option("--json", "print the summary as JSON: offsets, stream id, index and digest are the receipt")
     .addHelpText(
@@ -84,6 +89,12 @@ export function addRead(program: Command, ended: Ended): void {
     .option("--from <position>", "where to begin (see below)", "earliest")
     .option("-f, --follow", "go on with what comes, until Ctrl-C")
     .option("-n, --count <records>", "end after so many records", parseCount)
+    .addOption(
+      new Option("--consistency <which>", "how much of what was acknowledged is there (see below)")
+        .choices(["local", "linearizable"])
+        .default("local"),
+    )
+    .option("--at-least-offset <n>", "first wait until the node has what is below it: 10 s at most", parseOffset)
     .option("--json", "print JSON, an object a line (see below)")
     .addHelpText(
       "after",
@@ -96,6 +107,11 @@ Positions:
   2026-05-01T12:00:00Z  the first record appended at this time or later; without a zone: local time
   10m                   10 minutes ago; also 90s, 2h, 7d
 
+Consistency, where several nodes have the stream:
+  local                 what the node knows to be committed: it may be old
+  linearizable          all that was acknowledged, by any node, before the command began
+With --follow both flags are about where it begins.
+
 JSON: {"offset":0,"time":"2026-05-01T12:00:00.000Z","value":"hello"}
   "time" is the record's own, with "appendTime" beside it, or else when it was appended. "key" and "headers"
   (a list of {"name","value"}) are there if the record has them. What is not UTF-8 is given in base64, as "valueBase64"
@@ -105,6 +121,7 @@ Examples:
   tailrace read app.log
   tailrace read app.log --follow --from latest
   tailrace read app.log --from -10
+  tailrace read app.log --consistency linearizable
   tailrace read app.log --from 10m --json | jq -r .value
 ${exitCodeHelp}`,
     )

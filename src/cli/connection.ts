@@ -1,6 +1,6 @@
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { createClient, type TailraceClient } from "../client/index.ts";
-import { Http2Session } from "./http2-session.ts";
+import { createClient, NotConnectedError, type TailraceClient, toRequestError } from "../client/index.ts";
+import { Http2Session } from "../host/http2-session.ts";
 
 /** A client, and how to hang up. */
 export interface Connection {
@@ -13,7 +13,9 @@ const messageMaxBytes = 16 << 20;
 
 /** Connects at the first request. Speaks Connect, which costs both sides less than gRPC, over HTTP/2, without packing. */
 export function connectTo(server: string): Connection {
-  const session = new Http2Session(new URL(server).origin);
+  const session = new Http2Session(new URL(server).origin, {
+    notReached: (message, _isRefused, cause) => new NotConnectedError(message, { cause }),
+  });
   const transport = createConnectTransport({
     httpVersion: "2",
     baseUrl: server,
@@ -22,4 +24,16 @@ export function connectTo(server: string): Connection {
     readMaxBytes: messageMaxBytes,
   });
   return { client: createClient(transport), close: () => session.close() };
+}
+
+/** Calls, and hangs up. @throws {RequestError} What the call was answered with. */
+export async function withClient<T>(server: string, call: (client: TailraceClient) => Promise<T>): Promise<T> {
+  const { client, close } = connectTo(server);
+  try {
+    return await call(client);
+  } catch (error) {
+    throw toRequestError(error);
+  } finally {
+    close();
+  }
 }

@@ -5,6 +5,7 @@
 import { Code } from "@connectrpc/connect";
 import { RequestError } from "../client/index.ts";
 import { CommandError, exitCodes, OutputClosedError } from "./exit.ts";
+import { onOneLine } from "./one-line.ts";
 
 /** The end of a command: what to say on stderr, if anything, and the exit code. */
 export interface Ending {
@@ -64,14 +65,13 @@ function isStranger(error: RequestError): boolean {
 
 /** The exit code that goes with a request's failure. */
 export function requestExitCode(error: RequestError): number {
-  const isAway = error.kind === "unreachable" || error.kind === "lost" || error.code === Code.Unavailable;
+  const isAway = error.isPassing;
   if (isAway) return exitCodes.unreachable;
   return error.code === Code.NotFound ? exitCodes.notFound : exitCodes.failed;
 }
 
-/** Sentences as one line, each with its full stop. Control characters could forge lines of a log, so none goes out. */
+/** Sentences as one line, each with its full stop. */
 export function sentences(...parts: readonly string[]): string {
   const stopped = parts.filter((part) => part !== "").map((part) => (/[.!?]$/.test(part) ? part : `${part}.`));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return stopped.join(" ").replace(/[\u0000-\u001f\u007f]+/g, " ");
+  return onOneLine(stopped.join(" "));
 }

@@ -26,10 +26,14 @@ export function greet({ url, dataFolder }: Greeting, logger: Logger): void {
   process.stdout.write(`${lines.map((line) => `${line}\n`).join("")}`);
 }
 
+/** How the command line is called from where this one was run. */
+export function tailraceCommandLine(): string {
+  return import.meta.url.endsWith(".ts") ? "npm run -s tailrace --" : "tailrace";
+}
+
 /** Commands that work as they are, from where this one was run. */
 function whatToTry(url: string): string[] {
-  const isFromSources = import.meta.url.endsWith(".ts");
-  const tailrace = isFromSources ? "npm run -s tailrace --" : "tailrace";
+  const tailrace = tailraceCommandLine();
   const server = url === defaultUrl ? "" : ` --server ${url}`;
   return [
     `echo hello | ${tailrace} append greetings${server}`,

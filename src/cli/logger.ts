@@ -7,5 +7,15 @@ import { type Logger, pino } from "pino";
 export async function createLogger(level: string): Promise<Logger> {
   if (!process.stdout.isTTY) return pino({ level, timestamp: pino.stdTimeFunctions.isoTime });
   const { default: pretty } = await import("pino-pretty");
-  return pino({ level }, pretty({ sync: true, include: "level,time,err", translateTime: "SYS:HH:MM:ss.l" }));
+  return pino({ level }, pretty({ ...forPeople, sync: true }));
 }
+
+/** Shows lines of a log that another process wrote as JSON as `createLogger` would show them here. */
+export async function createLinePrinter(): Promise<(line: string) => string> {
+  if (!process.stdout.isTTY) return (line) => line;
+  const { prettyFactory } = await import("pino-pretty");
+  const show = prettyFactory({ ...forPeople, colorize: true });
+  return (line) => show(line).trimEnd();
+}
+
+const forPeople = { include: "level,time,err", translateTime: "SYS:HH:MM:ss.l" };

@@ -80,6 +80,7 @@ export function addRepair(program: Command, ended: Ended): void {
     .argument("<folder>", "the data folder")
     .option("--accept-loss", "do it")
     .option("--new-disk-id", "make a copied folder another disk and another node, so that both can run")
+    .option("--alone", "make it leave its cluster with what it has: when a majority of the others is lost for good")
     .addHelpText(
       "after",
       `
@@ -87,6 +88,7 @@ Examples:
   tailrace repair /var/lib/tailrace
   tailrace repair /var/lib/tailrace --accept-loss
   cp -a /var/lib/tailrace /tmp/second && tailrace repair /tmp/second --new-disk-id
+  tailrace repair /var/lib/tailrace --alone
 ${exitCodeHelp}`,
     )
     .action(async (folder: string, options: RepairOptions) => {

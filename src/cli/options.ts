@@ -20,7 +20,7 @@ Exit codes:
   ${exitCodes.unreachable}    the node is not there, or the connection to it was lost
   ${exitCodes.notFound}    no such stream
   ${exitCodes.fateUnknown}    append: the connection was lost in the middle; what became of some records is not known
-  ${exitCodes.interrupted}  ended by SIGINT (Ctrl-C), ${exitCodes.terminated} by SIGTERM; serve: 0 when it closed cleanly
+  ${exitCodes.interrupted}  ended by SIGINT (Ctrl-C), ${exitCodes.terminated} by SIGTERM; serve, dev: 0 when it closed cleanly
 `;
 
 /** The node to talk to. */

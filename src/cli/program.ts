@@ -4,7 +4,9 @@
  */
 import fs from "node:fs";
 import { Command, CommanderError } from "commander";
+import { addCluster } from "./cluster-commands.ts";
 import { addAppend, addRead } from "./commands.ts";
+import { addDev } from "./dev-command.ts";
 import { CommandError, exitCodes, OutputClosedError } from "./exit.ts";
 import { addInspect, addRepair, addVerify } from "./offline-commands.ts";
 import { type Ended, exitCodeHelp } from "./options.ts";
@@ -45,9 +47,11 @@ function createProgram(ended: Ended): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageLine(text)) });
   addServe(program, ended);
+  addDev(program, ended);
   addAppend(program, ended);
   addRead(program, ended);
   addStreams(program, ended);
+  addCluster(program, ended);
   addInspect(program, ended);
   addVerify(program, ended);
   addRepair(program, ended);
@@ -56,6 +60,7 @@ function createProgram(ended: Ended): Command {
     `
 Examples:
   tailrace serve                              a node on 127.0.0.1:8400, its data in ./data
+  tailrace dev                                a cluster of three on this machine
   tailrace append app.log /var/log/app.log    a record a line
   tailrace read app.log --follow              what is there, then what comes
   tailrace COMMAND --help                     more on one of them

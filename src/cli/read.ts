@@ -19,6 +19,8 @@ export interface ReadCommandOptions {
   readonly from: string;
   readonly follow?: boolean;
   readonly count: number | undefined;
+  readonly consistency?: "local" | "linearizable";
+  readonly atLeastOffset?: number;
   readonly json?: boolean;
 }
 
@@ -34,10 +36,11 @@ export async function read(stream: string, options: ReadCommandOptions): Promise
   }
   exitOnSignals();
   const { client, close } = connectTo(options.server);
-  const { count: maxRecords } = options;
+  const { count: maxRecords, consistency, atLeastOffset } = options;
+  const freshness = { linearizable: consistency === "linearizable", atLeastOffset };
   const parts = options.follow
-    ? followParts(client, { stream, start, ...notices() })
-    : readParts(client, { stream, start, maxRecords });
+    ? followParts(client, { stream, start, ...freshness, ...notices() })
+    : readParts(client, { stream, start, ...freshness, maxRecords });
   try {
     await print(parts, maxRecords ?? Number.POSITIVE_INFINITY, options.json ? new JsonPrinter() : new LinePrinter());
   } finally {

@@ -1,6 +1,6 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { defaultLimits, type Limits, limitName, optionalLimits } from "../base/limits.ts";
-import { parseAddress } from "./listen-address.ts";
+import { addClusterFlags, checkAddress, parseName } from "./cluster-flags.ts";
 import { type Ended, exitCodeHelp, orNone, parseCount, parseSeconds, parseSize } from "./options.ts";
 import type { ServeOptions } from "./serve.ts";
 
@@ -22,12 +22,15 @@ const limitHelp: Record<keyof Limits, string> = {
   storedMaxBytes: "most bytes of all streams together, as they are stored; none",
   appendQueueMaxBytes: "most bytes of appends that wait to be written",
   appendStreamMaxInFlight: "most appends of one call that wait for their answer",
+  leaderMaxWaitMs: "longest wait of a request for a node that leads its stream",
+  forwardMaxMs: "longest wait for another node's answer to a request that was passed on",
 };
 
 /** Adds `serve`. */
 export function addServe(program: Command, ended: Ended): void {
   const command = program.command("serve").summary("run a node").description(description);
   addSettings(command);
+  addClusterFlags(command, setting);
   addLimits(command);
   command.addHelpText("after", examples).action(async (options: ServeOptions) => {
     const { serve } = await import("./serve.ts");
@@ -46,6 +49,7 @@ const examples = `
 Examples:
   tailrace serve
   tailrace serve --data /var/lib/tailrace --listen 0.0.0.0:8400
+  tailrace serve --listen 10.0.0.1:8400 --peer-listen 10.0.0.1:8401 --seeds 10.0.0.2,10.0.0.3 --bootstrap-expect 3
   TAILRACE_LOG_LEVEL=debug tailrace serve --create-on-append off
 ${exitCodeHelp}`;
 
@@ -69,7 +73,10 @@ function addSettings(command: Command): void {
     .addOption(timeOption("retention-interval", "how often retention looks at each stream, at most", 10, "10s"))
     .addOption(journalFiles.default(4).argParser(parseCount))
     .addOption(sizeOption("journal-file-bytes", "size of each of them, whole MiB", 64))
-    .addOption(timeOption("shutdown-grace", "how long stopping may take", 25, "25s"));
+    .addOption(timeOption("shutdown-grace", "how long stopping may take", 25, "25s"))
+    .addOption(
+      setting("--node-id <id>", "the node's name, given at the first start of its data (random)").argParser(parseName),
+    );
 }
 
 /** An option that the environment can give too. Commander wants to know that before the option is added. */
@@ -105,10 +112,4 @@ function addLimits(command: Command): void {
 
 function isLimit(name: string): name is keyof Limits {
   return name in limitHelp;
-}
-
-/** Checks `HOST:PORT`, and leaves it as text: the default and the environment's are text too. */
-function checkAddress(text: string): string {
-  if (parseAddress(text) === undefined) throw new InvalidArgumentError("Give HOST:PORT, such as 127.0.0.1:8400.");
-  return text;
 }

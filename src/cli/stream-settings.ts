@@ -14,6 +14,7 @@ export interface SettingsOptions {
   readonly retentionAge?: number;
   readonly recordMaxBytes?: number;
   readonly batchMaxBytes?: number;
+  readonly replicationFactor?: number;
 }
 
 const settings = [
@@ -23,6 +24,7 @@ const settings = [
   { name: "retentionAgeS", option: "retentionAge" },
   { name: "recordMaxBytes", option: "recordMaxBytes" },
   { name: "batchMaxBytes", option: "batchMaxBytes" },
+  { name: "replicationFactor", option: "replicationFactor" },
 ] as const;
 
 /** The settings that flags give. */
@@ -52,5 +54,6 @@ function withUnit(name: string, value: bigint): string {
 }
 
 function zeroOf(name: string): string {
+  if (name === "replicationFactor") return "by default";
   return name.endsWith("MaxBytes") ? "the node's" : "none";
 }

@@ -208,7 +208,12 @@ function addSettings(command: Command): Command {
     .option("--segment-max-bytes <size>", "a segment ends at this size: 1MiB to 1GiB", parseSize)
     .option("--segment-max-age <time>", "a segment ends at this age: 60s to 366d", parseSeconds)
     .option("--record-max-bytes <size>", `largest record, at most what the node takes; ${orNode}`, sizeOrNone)
-    .option("--batch-max-bytes <size>", `largest batch, at most what the node takes; ${orNode}`, sizeOrNone);
+    .option("--batch-max-bytes <size>", `largest batch, at most what the node takes; ${orNode}`, sizeOrNone)
+    .option(
+      "--replication-factor <n>",
+      "on how many nodes it is kept, 1 to 7; none: three, or all voters where there are fewer",
+      orNone(parseCount),
+    );
 }
 
 const sizeOrNone = orNone(parseSize);

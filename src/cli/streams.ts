@@ -2,10 +2,10 @@
  * `tailrace streams`: list, create, describe, set, fence, trim, delete.
  * @module
  */
-import { fenceStream as fence, type TailraceClient, toRequestError } from "../client/index.ts";
+import { fenceStream as fence } from "../client/index.ts";
 import { type Stream, StreamState } from "../wire/gen/tailrace/v1/stream_pb.ts";
 import { toPosition } from "../wire/position.ts";
-import { connectTo } from "./connection.ts";
+import { withClient } from "./connection.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { isoOf, textOrBase64 } from "./json-printer.ts";
 import { standardOutput } from "./output.ts";
@@ -114,17 +114,6 @@ export async function deleteStreams(names: readonly string[], options: { readonl
     }
   });
   return exitCodes.ok;
-}
-
-async function withClient<T>(server: string, call: (client: TailraceClient) => Promise<T>): Promise<T> {
-  const { client, close } = connectTo(server);
-  try {
-    return await call(client);
-  } catch (error) {
-    throw toRequestError(error);
-  } finally {
-    close();
-  }
 }
 
 /** Number of records kept. */

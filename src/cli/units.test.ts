@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { formatBytes, formatCount, formatRecords, formatSeconds, parseBytes, parseDurationMs } from "./units.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRecords,
+  formatSeconds,
+  parseBytes,
+  parseDurationMs,
+} from "./units.ts";
 
 describe("numbers as people read them", () => {
   const cases: { said: string; expected: string }[] = [
@@ -18,6 +26,12 @@ describe("numbers as people read them", () => {
     { said: formatBytes(5e15), expected: "5000.0 TB" },
     { said: formatSeconds(21), expected: "0.02 s" },
     { said: formatSeconds(75_400), expected: "75 s" },
+    { said: formatDuration(-5), expected: "0.0 s" },
+    { said: formatDuration(1460), expected: "1.5 s" },
+    { said: formatDuration(119_999), expected: "119 s" },
+    { said: formatDuration(5 * 60_000 + 59_000), expected: "5 min" },
+    { said: formatDuration(3 * 3_600_000), expected: "3 h" },
+    { said: formatDuration(50 * 3_600_000), expected: "2 d" },
   ];
   for (const { said, expected } of cases) test(expected, () => assert.equal(said, expected));
 });

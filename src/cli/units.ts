@@ -31,6 +31,15 @@ export function formatSeconds(milliseconds: number): string {
   return `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0)} s`;
 }
 
+/** Roughly: `12 s`, `5 min`, `3 h`, `2 d`. */
+export function formatDuration(milliseconds: number): string {
+  const seconds = Math.max(milliseconds, 0) / 1000;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.floor(seconds)} s`;
+  if (seconds < 2 * 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 48 * 3600 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
 const unitBytes: ReadonlyMap<string, number> = new Map([
   ["", 1],
   ["b", 1],

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { ErrorDetailSchema, Fate, Reason } from "../wire/gen/tailrace/v1/error_pb.ts";
-import { type AppendRequest, LogService } from "../wire/gen/tailrace/v1/log_pb.ts";
+import { type AppendRequest, LogService, Routing } from "../wire/gen/tailrace/v1/log_pb.ts";
 import { appendBatch, fenceStream, producerPlace } from "./append.ts";
 import { createClient } from "./client.ts";
 import { RequestError } from "./errors.ts";
@@ -79,6 +79,15 @@ describe("appendBatch()", () => {
     const { client, requests } = nodeThatFails(lost());
     const { kind, nothingWritten } = await failureOf(appendBatch(client, { stream: "s", payload }));
     assert.deepEqual([kind, nothingWritten, requests.length], ["lost", false, 1]);
+  });
+
+  test("does not ask the same node again that names another leader", async () => {
+    const refused = refusal(Code.Unavailable, { reason: Reason.NOT_LEADER, leader: { nodeId: "b", url: "http://b" } });
+    const { client, requests } = nodeThatFails(refused);
+    const options = { stream: "s", payload, producer: { id, sequence: 4 }, refuseElsewhere: true };
+    const { detail, isPassing } = await failureOf(appendBatch(client, options));
+    assert.deepEqual([detail?.leader?.url, isPassing, requests.length], ["http://b", false, 1]);
+    assert.equal(requests[0]?.routing, Routing.REFUSE);
   });
 
   test("gives up after as many tries as allowed", async () => {

@@ -9,6 +9,7 @@ import {
   type AppendResponse,
   type Producer as ProducerMessage,
   ProducerSchema,
+  Routing,
 } from "../wire/gen/tailrace/v1/log_pb.ts";
 import { fromPosition, positionLimit, toPosition } from "../wire/position.ts";
 import type { TailraceClient } from "./client.ts";
@@ -35,6 +36,8 @@ export interface AppendOptions {
   readonly fence?: Uint8Array | undefined;
   /** Append only if the stream is still this one. */
   readonly streamId?: bigint | undefined;
+  /** Whether the node is to refuse it where another one leads the stream, whose address the refusal has. */
+  readonly refuseElsewhere?: boolean | undefined;
   /** Most tries in all, with a producer only (10): without one a batch is sent once. */
   readonly triesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -58,6 +61,7 @@ export async function appendBatch(client: TailraceClient, options: AppendOptions
     ...(expectedOffset === undefined ? {} : { expectedOffset: fromPosition(expectedOffset) }),
     ...(fence === undefined ? {} : { fence }),
     ...(streamId === undefined ? {} : { streamId }),
+    ...(options.refuseElsewhere ? { routing: Routing.REFUSE } : {}),
   };
   let mayBeThere = false;
   for (let failedTries = 0; ; ) {

@@ -9,17 +9,18 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import { RequestQueue } from "../base/request-queue.ts";
 import { ErrorDetailSchema, Fate } from "../wire/gen/tailrace/v1/error_pb.ts";
 import {
   type AppendResponse,
   type AppendStreamRequest,
   AppendStreamRequestSchema,
+  Routing,
 } from "../wire/gen/tailrace/v1/log_pb.ts";
 import { fromPosition } from "../wire/position.ts";
 import { defaultTriesMax, type Producer, producerMessage } from "./append.ts";
 import type { TailraceClient } from "./client.ts";
 import { RequestError, toRequestError, withUnknownFate } from "./errors.ts";
-import { RequestQueue } from "./request-queue.ts";
 import { backoffMs, pause } from "./retry.ts";
 
 /** Records to append together, atomically. */
@@ -40,6 +41,8 @@ export interface AppenderOptions<B extends AppendBatch> {
   readonly producer?: (Producer & { readonly sequence?: number | undefined }) | undefined;
   /** Append only if this fence token is in force; absent: only if none is. */
   readonly fence?: Uint8Array | undefined;
+  /** Whether the node is to refuse them where another one leads the stream, whose address the refusal has. */
+  readonly refuseElsewhere?: boolean | undefined;
   /** Most tries between two answers, with a producer only (10). */
   readonly triesMax?: number | undefined;
   /**
@@ -208,12 +211,13 @@ export class Appender<B extends AppendBatch = AppendBatch> {
 
   #request({ batch, sequence }: InFlight<B>): void {
     if (this.#requests === undefined) return;
-    const { stream, producer, fence } = this.#options;
+    const { stream, producer, fence, refuseElsewhere } = this.#options;
     const { payload, expectedOffset } = batch;
     this.#requests.push(
       create(AppendStreamRequestSchema, {
         batch: payload,
         ...(this.#isFirst ? { stream } : {}),
+        ...(this.#isFirst && refuseElsewhere ? { routing: Routing.REFUSE } : {}),
         ...(this.#isFirst && this.#streamId !== undefined ? { streamId: this.#streamId } : {}),
         ...(producer === undefined ? {} : { producer: producerMessage(producer, sequence) }),
         ...(fence === undefined ? {} : { fence }),

@@ -1,4 +1,5 @@
 import { type Client, createClient as createServiceClient, type Transport } from "@connectrpc/connect";
+import { ClusterService } from "../wire/gen/tailrace/v1/cluster_pb.ts";
 import { LogService } from "../wire/gen/tailrace/v1/log_pb.ts";
 import { StreamService } from "../wire/gen/tailrace/v1/stream_pb.ts";
 
@@ -6,6 +7,7 @@ import { StreamService } from "../wire/gen/tailrace/v1/stream_pb.ts";
 export interface TailraceClient {
   readonly log: Client<typeof LogService>;
   readonly streams: Client<typeof StreamService>;
+  readonly cluster: Client<typeof ClusterService>;
 }
 
 /**
@@ -14,5 +16,9 @@ export interface TailraceClient {
  * `@connectrpc/connect-node`. Appending by stream needs HTTP/2, which browsers do not offer for it.
  */
 export function createClient(transport: Transport): TailraceClient {
-  return { log: createServiceClient(LogService, transport), streams: createServiceClient(StreamService, transport) };
+  return {
+    log: createServiceClient(LogService, transport),
+    streams: createServiceClient(StreamService, transport),
+    cluster: createServiceClient(ClusterService, transport),
+  };
 }

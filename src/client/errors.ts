@@ -4,13 +4,14 @@
  */
 import { clone } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { wasNotTaken } from "../base/http2-errors.ts";
 import { type ErrorDetail, ErrorDetailSchema, Fate, Reason } from "../wire/gen/tailrace/v1/error_pb.ts";
 import { toPosition } from "../wire/position.ts";
 
 /**
  * What is known of a request that failed.
  * - `refused`: the node answered, and said no; `detail` says why.
- * - `unreachable`: there was no connection, so surely nothing was done.
+ * - `unreachable`: there was no connection, or the node took no more requests on it, so surely nothing was done.
  * - `lost`: the connection broke in mid-request; what became of an append is not known.
  * - `aborted`: the caller's own signal.
  */
@@ -68,7 +69,9 @@ export class RequestError extends Error {
 
   /** Whether the same request may fare better later: what failed is the way to the node, or the node is not ready. */
   get isPassing(): boolean {
-    return this.kind === "lost" || this.kind === "unreachable" || this.code === Code.Unavailable;
+    if (this.kind === "lost" || this.kind === "unreachable") return true;
+    // Who was not to pass it on will say the same again: the leader, which it names, is another node.
+    return this.code === Code.Unavailable && this.detail?.reason !== Reason.NOT_LEADER;
   }
 
   /** Whether to send an append with a producer again: it may fare better, or it has to be learnt what became of it. */
@@ -122,7 +125,7 @@ export function toRequestError(error: unknown, signal?: AbortSignal): RequestErr
   if (signal?.aborted) return new RequestError("aborted", Code.Canceled, rawMessage, undefined, error);
   const [detail] = connectError.findDetails(ErrorDetailSchema);
   if (detail) return new RequestError("refused", code, rawMessage, detail, error);
-  if (connectError.cause instanceof NotConnectedError) {
+  if (connectError.cause instanceof NotConnectedError || wasNotTaken(connectError.cause)) {
     return new RequestError("unreachable", code, rawMessage, undefined, error);
   }
   const isCutShort = code === Code.InvalidArgument && rawMessage.includes("missing EndStreamResponse");

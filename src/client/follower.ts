@@ -12,10 +12,11 @@ import type { Batch } from "../wire/gen/tailrace/v1/record_pb.ts";
 import { toPosition } from "../wire/position.ts";
 import type { TailraceClient } from "./client.ts";
 import { RequestError, toRequestError } from "./errors.ts";
-import { atOffset, type ReadPart, readParts, recordsOf, type StartPosition } from "./reader.ts";
+import { atOffset, type Freshness, type ReadPart, readParts, recordsOf, type StartPosition } from "./reader.ts";
 import { backoffMs, pause } from "./retry.ts";
 
-export interface FollowOptions {
+/** How much it may lag is of its beginning. */
+export interface FollowOptions extends Freshness {
   readonly stream: string;
   readonly start: StartPosition;
   readonly signal?: AbortSignal | undefined;
@@ -29,7 +30,7 @@ export interface FollowOptions {
 const silenceMaxMs = 15_000;
 
 /** Where the follower is. */
-interface Place {
+interface Place extends Freshness {
   start: StartPosition;
   /** Known from the first answer on; from then on a stream of the same name that is another one is refused. */
   streamId: bigint | undefined;
@@ -43,7 +44,8 @@ interface Place {
  */
 export async function* followParts(client: TailraceClient, options: FollowOptions): AsyncGenerator<ReadPart, void> {
   const { stream, signal = new AbortController().signal } = options;
-  const place: Place = { start: options.start, streamId: undefined };
+  const { linearizable, atLeastOffset } = options;
+  const place: Place = { start: options.start, streamId: undefined, linearizable, atLeastOffset };
   let failedTries = 0;
   while (!signal.aborted) {
     try {

@@ -14,4 +14,12 @@ export {
   toRequestError,
 } from "./errors.ts";
 export { type FollowOptions, followParts } from "./follower.ts";
-export { atOffset, type ReadOptions, type ReadPart, readParts, recordsOf, type StartPosition } from "./reader.ts";
+export {
+  atOffset,
+  type Freshness,
+  type ReadOptions,
+  type ReadPart,
+  readParts,
+  recordsOf,
+  type StartPosition,
+} from "./reader.ts";

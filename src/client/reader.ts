@@ -4,7 +4,7 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Form, PositionSchema, type ReadResponse } from "../wire/gen/tailrace/v1/log_pb.ts";
+import { Consistency, Form, PositionSchema, type ReadResponse } from "../wire/gen/tailrace/v1/log_pb.ts";
 import type { Batch } from "../wire/gen/tailrace/v1/record_pb.ts";
 import { fromPosition, toPosition } from "../wire/position.ts";
 import type { TailraceClient } from "./client.ts";
@@ -13,7 +13,15 @@ import { RequestError, toRequestError } from "./errors.ts";
 /** Where to start: one member of the message `Position`'s `at`. */
 export type StartPosition = NonNullable<MessageInitShape<typeof PositionSchema>["at"]>;
 
-export interface ReadOptions {
+/** How much a read may lag; left out: it gives what the node that is asked knows to be committed. */
+export interface Freshness {
+  /** It has all that was acknowledged, by any node, before it began. */
+  readonly linearizable?: boolean | undefined;
+  /** It has what is below this offset, such as `next_offset` of an append: it is waited for. */
+  readonly atLeastOffset?: number | undefined;
+}
+
+export interface ReadOptions extends Freshness {
   readonly stream: string;
   readonly start: StartPosition;
   /** Read only if the stream is still this one. */
@@ -36,6 +44,8 @@ export interface ReadPart {
 
 /** Reads wait for nothing, so one that takes so long is on a dead connection. */
 const answerMaxMs = 30_000;
+/** An offset that the node does not have yet is waited for so long. */
+const offsetMaxWaitMs = 10_000;
 /** Largest count that one request can carry. */
 const requestMaxRecords = 2 ** 32 - 1;
 
@@ -56,6 +66,7 @@ export async function* readParts(client: TailraceClient, options: ReadOptions): 
       maxRecords: left > requestMaxRecords ? 0 : left,
       ...(streamId === undefined ? {} : { streamId }),
       ...(endOffset === undefined ? {} : { endOffset }),
+      ...(endOffset === undefined ? freshnessOf(options) : {}),
     };
     const answer = client.log.read(request, { signal, timeoutMs: answerMaxMs });
     answer.catch(() => {}); // It is thrown where it is awaited; when the caller stops before that, nobody needs it.
@@ -87,6 +98,14 @@ export async function* readParts(client: TailraceClient, options: ReadOptions): 
   } finally {
     abort.abort();
   }
+}
+
+/** What the first request says: the others end where its answer did. */
+function freshnessOf({ linearizable, atLeastOffset }: Freshness) {
+  return {
+    ...(linearizable ? { consistency: Consistency.LINEARIZABLE } : {}),
+    ...(atLeastOffset === undefined ? {} : { atLeastOffset: fromPosition(atLeastOffset), waitMs: offsetMaxWaitMs }),
+  };
 }
 
 /** Number of records of a batch that were asked for. */

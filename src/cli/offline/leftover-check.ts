@@ -8,7 +8,7 @@ import type { Finding } from "./finding.ts";
 import type { CheckedLog } from "./log-check.ts";
 import { draftName } from "./new-journal.ts";
 
-const ours = new Set(["id", "lock", "journal", "groups"]);
+const ours = new Set(["id", "lock", "journal", "groups", "bootstrap", "bootstrap.new"]);
 /** What a start removes. */
 const passing = new Set(["leftover", "id.new"]);
 

@@ -8,7 +8,7 @@ import type { VersionedSettings } from "../../base/stream-settings.ts";
 import type { Hash } from "../../host/hash.ts";
 import { checkpointPayload, stampHeader } from "../../log/batch-writer.ts";
 import { batchHeader, digestBytes } from "../../log/format.ts";
-import type { StoredStream } from "../../wire/catalogue.ts";
+import { noneChosen, type StoredStream } from "../../wire/catalogue.ts";
 import {
   checkpointPrefixBytes,
   decodeCheckpoint,
@@ -21,7 +21,7 @@ import { metaGroup } from "./streams-seen.ts";
 /** Settings of a catalogue of which no checkpoint is left. */
 const usualSettings: VersionedSettings = {
   ...{ version: 1, segmentMaxBytes: 64 << 20, segmentMaxAgeS: 7 * 86_400 },
-  ...{ retentionBytes: 0, retentionAgeS: 0, recordMaxBytes: 0, batchMaxBytes: 0 },
+  ...{ retentionBytes: 0, retentionAgeS: 0, recordMaxBytes: 0, batchMaxBytes: 0, replicationFactor: 0 },
 };
 
 /** The checkpoint's whole bytes. @param voter Whose log it is, and of the streams that are made anew. */
@@ -41,6 +41,7 @@ export function catalogueCheckpoint(
     catalogue: {
       clusterId: plan.clusterId ?? around.clusterId,
       streams: plan.streams.map((stream) => (made.has(stream.id) ? votedBy(stream, voter) : stream)),
+      chosen: noneChosen,
     },
   });
   const payload = checkpointPayload(term, new Uint8Array(digestBytes), state);

@@ -57,20 +57,32 @@ export interface RepairPlan {
   readonly isNewDisk: boolean;
   /** Logs name another disk as their voter: a repair that made this folder another disk was cut short. */
   readonly takesOver: boolean;
+  /** The folder leaves its cluster: it becomes the only voter of all its logs, in one of its own. */
+  readonly isAlone: boolean;
   /** All logs that are kept as they are or in part, or moved aside. */
   readonly logs: readonly LogPlan[];
   /** Then the catalogue's is not among the logs. */
   readonly catalogue: NewCatalogue | undefined;
   /** Streams of the catalogue of which nothing is left: the node makes them anew, empty. */
   readonly emptied: readonly number[];
+  /** Streams that become this folder's own, of which it has no more than their beginning: others had them. */
+  readonly bare: readonly number[];
 }
 
-/** Plans a repair. @param newDisk The folder is to become another disk, whatever is damaged. */
-export function planRepair(checked: CheckedFolder, newDisk: boolean): RepairPlan {
+/** What is asked for, whatever is damaged. */
+export interface RepairWish {
+  /** The folder is to become another disk. */
+  readonly newDiskId?: boolean;
+  /** The folder is to leave its cluster; that makes it another disk, too. */
+  readonly alone?: boolean;
+}
+
+/** Plans a repair. */
+export function planRepair(checked: CheckedFolder, { newDiskId = false, alone = false }: RepairWish): RepairPlan {
   const { id, journal, names } = checked;
   const isJournalLost = journal?.isDamaged === true;
   const takesOver = !isJournalLost && journal !== undefined && namesAnother(journal, id);
-  const isNewDisk = isJournalLost || (newDisk && !takesOver);
+  const isNewDisk = isJournalLost || alone || (newDiskId && !takesOver);
   const meta = checked.logs.find(({ known }) => known.group === metaGroup);
   const isCatalogueCut = isJournalLost || (meta !== undefined && isDamagedLog(meta));
   const { deleted, catalogue: listed } = names;
@@ -96,10 +108,29 @@ export function planRepair(checked: CheckedFolder, newDisk: boolean): RepairPlan
   const metaPlan = all.find(({ log }) => log === meta);
   const isLess = isCatalogueCut && (metaPlan?.end === undefined || metaPlan.lost !== undefined);
   const hasOthers = isCatalogueCut && [...kept].some((group) => group !== metaGroup && !listed.has(group));
-  const isMadeAnew = isLess || hasOthers || (isNewDisk && emptied.length > 0);
-  const catalogue = isMadeAnew ? newCatalogue(checked, meta, kept, emptied) : undefined;
+  const isMadeAnew = isLess || hasOthers || alone || (isNewDisk && emptied.length > 0);
+  const made = isMadeAnew ? newCatalogue(checked, meta, kept, emptied) : undefined;
+  const catalogue = made && alone ? ofItsOwn(made) : made;
   const logs = catalogue ? all.filter((plan) => plan !== metaPlan) : all;
-  return { checked, mendsId: id.finding !== undefined, isNewDisk, takesOver, logs, catalogue, emptied };
+  const bare = alone ? living.filter((log) => isBare(log, journal)).map(({ known }) => known.group) : [];
+  return {
+    ...{ checked, mendsId: id.finding !== undefined, isNewDisk, takesOver, isAlone: alone, logs, catalogue, emptied },
+    bare,
+  };
+}
+
+/** Whether batch 0 is all there is of a log that began anew: it was moved away from the node, or was about to be fetched. */
+function isBare({ known, end }: CheckedLog, journal: CheckedJournal | undefined): boolean {
+  return known.group !== metaGroup && end?.index === 1 && (journal?.groups.get(known.group)?.state.life ?? 0) > 0;
+}
+
+/** The catalogue of another cluster, whose streams are where it is. */
+function ofItsOwn(catalogue: NewCatalogue): NewCatalogue {
+  return {
+    ...catalogue,
+    clusterId: undefined,
+    streams: catalogue.streams.map((stream) => ({ ...stream, nodes: [] })),
+  };
 }
 
 /** Indexes that a new catalogue leaves out, for streams of which nothing tells any more. */
@@ -137,8 +168,14 @@ export function isChanged({ log, isOrphan }: LogPlan): boolean {
 
 /** What a repair does and what is lost by it, line by line. */
 export function planLines(plan: RepairPlan): string[] {
-  const { checked, mendsId, isNewDisk, takesOver, logs, catalogue, emptied } = plan;
+  const { checked, mendsId, isNewDisk, takesOver, isAlone, logs, catalogue, emptied, bare } = plan;
   const lines: string[] = [];
+  if (isAlone) {
+    lines.push(
+      "cluster: this folder begins one of its own, with another id, and is the only voter of each of its streams. What only " +
+        "others had is lost, and others that come back are refused",
+    );
+  }
   if (mendsId) lines.push("id: the byte that is wrong is put right; nothing is lost");
   if (checked.journal?.isDamaged) {
     lines.push(
@@ -147,7 +184,8 @@ export function planLines(plan: RepairPlan): string[] {
     );
   }
   if (isNewDisk) lines.push("disk id: a new one, so that this folder is no more taken for what it was");
-  if (takesOver) lines.push("voters: a repair was cut short; each stream is told that this disk is its voter");
+  if (takesOver && !isAlone)
+    lines.push("voters: a repair was cut short; each stream is told that this disk is its voter");
   if (catalogue) {
     const { streams, index } = catalogue;
     lines.push(
@@ -156,7 +194,8 @@ export function planLines(plan: RepairPlan): string[] {
     );
   }
   for (const log of logs.filter(isChanged)) lines.push(logLine(checked, log));
-  for (const group of emptied) lines.push(`${streamWords(checked, group)}: begins anew, empty, when the node starts`);
+  for (const group of [...emptied, ...bare])
+    lines.push(`${streamWords(checked, group)}: begins anew, empty, when the node starts`);
   return lines;
 }
 

@@ -5,10 +5,11 @@
  * - Where the journal is whole, each damaged log is ended by a cut in the journal, as the log does it itself.
  * - Where it is not, or the folder is to become another disk, tails are moved to segments, a new journal and id are
  *   written beside the old ones, and then exchanged with them. The old journal's going aside is the commit point.
- * - Last the logs of another disk are told that this one is their voter.
+ * - Last the logs of another disk are told that this one is their voter; of a folder that leaves its cluster, all logs.
  * @module
  */
 import * as path from "node:path";
+import { newClusterId } from "../../base/cluster-id.ts";
 import { DataFolderError } from "../../base/disk-errors.ts";
 import { systemClock } from "../../host/clock.ts";
 import type { Disk } from "../../host/disk.ts";
@@ -27,21 +28,20 @@ import { draftName, exchange, isExchangeOpen, writeDraft } from "./new-journal.t
 import { readingFolder } from "./open-folder.ts";
 import { placeLogs } from "./place-logs.ts";
 import { cutExcess, cutLogs } from "./repair-cut.ts";
-import { isChanged, isNeeded, planLines, planRepair, type RepairPlan } from "./repair-plan.ts";
+import { isChanged, isNeeded, planLines, planRepair, type RepairPlan, type RepairWish } from "./repair-plan.ts";
 import { findingLines, isDamaged, jsonOfCheck } from "./report.ts";
 import { metaGroup } from "./streams-seen.ts";
 import { explained } from "./verify.ts";
 import { takeOver, VotersSeen } from "./voters.ts";
 
-export interface RepairOptions {
+export interface RepairOptions extends RepairWish {
   readonly acceptLoss?: boolean;
-  readonly newDiskId?: boolean;
 }
 
 /** Runs the command; resolves with the exit code: 0 where nothing is, or is left, to be repaired. */
 export async function repairFolder(folder: string, options: RepairOptions): Promise<number> {
   return await explained(async () => {
-    if (!options.acceptLoss && !options.newDiskId) return await showPlan(folder);
+    if (!options.acceptLoss && !options.newDiskId && !options.alone) return await showPlan(folder);
     const absolute = path.resolve(folder);
     await repair(absolute, options);
     return exitCodes.ok;
@@ -57,7 +57,7 @@ async function showPlan(folder: string): Promise<number> {
     }
     return await checkFolder(read, { hash: systemHash }, async (checked) => {
       refuseHopeless(checked);
-      const plan = planRepair(checked, false);
+      const plan = planRepair(checked, {});
       if (!isNeeded(plan)) {
         await print(["nothing is damaged: there is nothing to repair"]);
         return exitCodes.ok;
@@ -118,7 +118,7 @@ export async function repairOn(
   const read = { path: folder, disk };
   const done = await checkFolder(read, { hash: systemHash, visit }, async (checked) => {
     refuseHopeless(checked);
-    const plan = planRepair(checked, options.newDiskId === true);
+    const plan = planRepair(checked, options);
     if (!isNeeded(plan)) return undefined;
     if (!options.acceptLoss && isDamaged(checked)) {
       throw new CommandError(`${folder} is damaged. Run "tailrace repair ${folder}" to see what is lost by a repair.`);
@@ -169,7 +169,9 @@ async function prepare(
 
 /** What a catalogue begins with that is made anew. */
 function checkpointOf({ catalogue }: RepairPlan, diskId: Uint8Array): Uint8Array | undefined {
-  const around = { hash: systemHash, nowMicros: systemClock.nowMicros(), clusterId: systemRandom.bytes(16) };
+  const nowMicros = systemClock.nowMicros();
+  const clusterId = Buffer.from(newClusterId(nowMicros, systemRandom.bytes(16)), "hex");
+  const around = { hash: systemHash, nowMicros, clusterId };
   return catalogue && catalogueCheckpoint(catalogue, { diskId, life: 0 }, around);
 }
 
@@ -200,7 +202,7 @@ async function throughTheLog(disk: Disk, folder: string, plan: RepairPlan): Prom
       const checkpoint = checkpointOf(plan, opened.diskId);
       if (checkpoint) await opened.log(metaGroup)?.install(checkpoint);
     }
-    return await takeOver(opened);
+    return await takeOver(opened, plan.isAlone);
   } finally {
     await opened.close();
   }

@@ -1,10 +1,13 @@
 import { BatchKind, type StoredBatch } from "../../base/batch.ts";
 import type { VersionedSettings } from "../../base/stream-settings.ts";
-import { decodeMetaChange, type StoredCreation, type StoredStream } from "../../wire/catalogue.ts";
+import { decodeMetaChange, type StoredStream } from "../../wire/catalogue.ts";
 import { checkpointPrefixBytes, decodeCheckpoint } from "../../wire/checkpoint.ts";
 
 /** The group of `_meta`, the catalogue of streams. */
 export const metaGroup = 0;
+
+/** What a stream's own log doesn't say of it. */
+const alone = { nodes: [], isDeleting: false } as const;
 
 /** The streams of a folder, as the batches tell of them that are shown to it. */
 export class StreamsSeen {
@@ -45,28 +48,49 @@ export class StreamsSeen {
       // Of what came before batch 0 a checkpoint says zeros, and a creation's says the same.
       const checkpoint = batch.payload.slice();
       checkpoint.fill(0, 0, checkpointPrefixBytes);
-      this.#seen.set(group, { id: group, createdMicros, creation: { name, startOffset, checkpoint } });
+      this.#seen.set(group, { ...alone, id: group, createdMicros, creation: { name, startOffset, checkpoint } });
     }
     if (group !== metaGroup || catalogue === undefined) return;
     this.clusterId = catalogue.clusterId.slice();
     this.settings = settings;
     if (isConnected) this.catalogue.clear();
-    for (const { id, creation, createdMicros: micros } of catalogue.streams)
-      this.#note(id, micros, creation, isConnected);
+    for (const stream of catalogue.streams) this.#note(stream, isConnected);
   }
 
   #change(batch: StoredBatch, isConnected: boolean): void {
     const change = decodeMetaChange(batch.payload);
-    if (change?.kind === "created") this.#note(batch.index, batch.appendTimeMicros, change.creation, isConnected);
-    else if (change?.kind === "deleted") {
-      this.deleted.add(change.id);
-      if (isConnected) this.catalogue.delete(change.id);
+    switch (change?.kind) {
+      case "created": {
+        const { creation, nodes } = change;
+        const { index: id, appendTimeMicros: createdMicros } = batch;
+        this.#note({ id, createdMicros, creation, nodes, isDeleting: false }, isConnected);
+        return;
+      }
+      case "deleting": {
+        const stream = this.stream(change.id);
+        if (stream) this.#note({ ...stream, isDeleting: true }, isConnected);
+        return;
+      }
+      case "deleted":
+        this.deleted.add(change.id);
+        if (isConnected) this.catalogue.delete(change.id);
+        return;
+      case "placed":
+        for (const { id, nodes } of change.placements) {
+          const stream = this.stream(id);
+          if (stream) this.#note({ ...stream, nodes }, isConnected);
+        }
+        return;
+      case "chosen":
+      case undefined:
+        return;
     }
   }
 
-  #note(id: number, createdMicros: number, creation: StoredCreation, isConnected: boolean): void {
+  #note(noted: StoredStream, isConnected: boolean): void {
+    const { id, creation } = noted;
     // The bytes that were shown are good only for now.
-    const stream = { id, createdMicros, creation: { ...creation, checkpoint: creation.checkpoint.slice() } };
+    const stream = { ...noted, creation: { ...creation, checkpoint: creation.checkpoint.slice() } };
     this.#seen.set(id, stream);
     if (isConnected) this.catalogue.set(id, stream);
   }

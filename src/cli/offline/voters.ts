@@ -49,11 +49,13 @@ export class VotersSeen {
 
 /**
  * Makes the folder's disk the voter of all logs whose only voter is another disk, by a term of its own and a voters batch in
- * each. Gives how many that were.
+ * each. Gives how many that were. @param alone Also of those that have more voters, or none that is known.
  */
-export async function takeOver(folder: DataFolder): Promise<number> {
+export async function takeOver(folder: DataFolder, alone: boolean): Promise<number> {
   const self = { diskId: folder.diskId, life: 0 };
-  const logs = [...folder.groups()].flatMap((group) => folder.log(group) ?? []).filter((log) => isOfAnother(log, self));
+  const logs = [...folder.groups()]
+    .flatMap((group) => folder.log(group) ?? [])
+    .filter((log) => (alone ? !isOwn(log, self) : isOfAnother(log, self)));
   const waiting = [...logs];
   const work = async () => {
     for (let log = waiting.shift(); log; log = waiting.shift()) await nameVoter(log, self);
@@ -65,6 +67,11 @@ export async function takeOver(folder: DataFolder): Promise<number> {
 function isOfAnother({ note }: GroupLog, self: StoredReplica): boolean {
   const [voter, ...more] = votersIn(note);
   return voter !== undefined && more.length === 0 && !sameBytes(voter.diskId, self.diskId);
+}
+
+function isOwn({ note }: GroupLog, self: StoredReplica): boolean {
+  const [voter, ...more] = votersIn(note);
+  return voter !== undefined && more.length === 0 && sameBytes(voter.diskId, self.diskId);
 }
 
 /** The term begins with its leader, as each does; then the new voter counts. Both go into one frame. */

@@ -1,5 +1,5 @@
 /**
- * `npm test`: everything. The last line is `N passed, N failed`, and the exit status is 0 when nothing failed.
+ * `npm test`: everything; `node scripts/test.mjs FOLDER`: the tests of a folder, without the static checks. The last line is `N passed, N failed`, and the exit status is 0 when nothing failed.
  * Every test file runs in a process of its own, so that none finds another's leftovers and a crash costs one file.
  */
 import { spawnSync } from "node:child_process";
@@ -10,7 +10,10 @@ import { staticChecks } from "./checks.mjs";
 import { report, root, run } from "./run.mjs";
 
 /** Files that load the machine or measure it: each runs when no other does. */
-const alone = ["test/durability/", "test/project/package.test.ts", "test/real-input.test.ts", "test/sim/rules.test.ts"];
+const alone = [
+  ...["test/durability/", "test/project/package.test.ts", "test/real-input.test.ts", "test/sim/rules.test.ts"],
+  ...["test/sim/cluster-rules.test.ts", "test/cluster/"],
+];
 
 /** How many of the others run at once. */
 const atOnce = 2;
@@ -18,11 +21,17 @@ const atOnce = 2;
 /** A file that takes longer than this is ended and counts as failed. */
 const fileTimeoutMs = 15 * 60_000;
 
+/** Of a file that failed the last lines of a run tell so many, each of so many characters. */
+const toldLinesMax = 12;
+const toldLineMax = 300;
+
+const [only = ""] = process.argv.slice(2);
+
 const results = [];
 const skips = [];
 
-installStrace();
-for (const { name, wrong } of staticChecks) {
+installTools();
+for (const { name, wrong } of only === "" ? staticChecks : []) {
   const begin = performance.now();
   const said = await wrong();
   add({ name, passed: said === "" ? 1 : 0, failed: said === "" ? 0 : 1, output: said, since: begin });
@@ -44,22 +53,30 @@ if (skips.length > 0) {
 const failures = results.filter((result) => result.failed > 0);
 if (failures.length > 0) {
   console.log("\nFailed:");
-  for (const { name, failed } of failures) console.log(`  ${name} (${failed})`);
+  for (const { name, failed, output } of failures) {
+    console.log(`  ${name} (${failed})`);
+    for (const line of tellingLines(output)) console.log(`    ${line}`);
+  }
 }
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
 const failed = sum("failed");
 console.log(`\n${sum("passed")} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** strace counts and fails system calls for some tests; where it can't be had they say that they skip. */
-function installStrace() {
-  const has = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
-  if (process.platform !== "linux" || has("strace") || process.getuid() !== 0 || !has("apt-get")) return;
-  console.log("Installing strace, which some tests count system calls with");
+/**
+ * strace counts and fails system calls for some tests, iproute2 makes the hosts of others, and dnsmasq is their name server;
+ * where they can't be had these say that they skip.
+ */
+function installTools() {
+  const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`], { stdio: "ignore" }).status === 0;
+  const tools = { strace: "strace", ip: "iproute2", dnsmasq: "dnsmasq-base" };
+  const missing = Object.entries(tools).flatMap(([command, name]) => (has(command) ? [] : [name]));
+  if (process.platform !== "linux" || missing.length === 0 || process.getuid() !== 0 || !has("apt-get")) return;
+  console.log(`Installing what some tests need: ${missing.join(", ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   for (const args of [
     ["update", "-qq"],
-    ["install", "-y", "-qq", "--no-install-recommends", "strace"],
+    ["install", "-y", "-qq", "--no-install-recommends", ...missing],
   ]) {
     const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8", timeout: 300_000 });
     if (status !== 0) console.log(`apt-get ${args[0]} failed, going on without: ${stderr.trim()}`);
@@ -72,7 +89,10 @@ async function testFiles() {
     const names = await readdir(join(root, folder), { recursive: true });
     found.push(...names.filter((name) => name.endsWith(".test.ts")).map((name) => join(folder, name)));
   }
-  return found.map((name) => name.split(sep).join("/")).sort();
+  return found
+    .map((name) => name.split(sep).join("/"))
+    .filter((file) => file.startsWith(only))
+    .sort();
 }
 
 function isAlone(file) {
@@ -113,6 +133,12 @@ function noteSkips(file, skipped, output) {
   for (const [, name] of output.matchAll(/^\((?:skip|todo)\) (.*?)(?: \[[\d.]+ms\])?$/gm)) {
     skips.push(`${file} > ${name}: ${why}`);
   }
+}
+
+/** Which tests failed and of what, short enough to be found at the end of a long log. */
+function tellingLines(output) {
+  const lines = output.split("\n").filter((line) => /^(\(fail\)|error: |\w*Error: )/.test(line));
+  return lines.slice(0, toldLinesMax).map((line) => line.slice(0, toldLineMax));
 }
 
 function add(result) {

@@ -59,6 +59,23 @@ describe("a node that starts and stops", () => {
     assert.equal((await reader.ended).code, 130);
   });
 
+  test("ends with 0 at SIGTERM while it still waits for the others of its cluster", { timeout }, async () => {
+    const [command, ...rest] = cliCommand;
+    const args = ["--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0", "--seeds", "127.0.0.1:1"];
+    const data = path.join(folder, "waiting");
+    const child = spawn(command, [...rest, "serve", "--data", data, ...args, "--bootstrap-expect", "3"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk;
+    });
+    await until(() => output.includes("Sees 1 of 3 nodes"));
+    child.kill("SIGTERM");
+    assert.equal(await new Promise((resolve) => child.once("exit", resolve)), 0);
+    assert.equal(logLines(output).at(-1)?.msg, "Stopped before it served");
+  });
+
   test("a second signal ends it at once", { timeout }, async () => {
     const node = await startNode({ data: path.join(folder, "twice") });
     // Both come in while it stands still, so it sees the second before it has closed.
@@ -127,6 +144,13 @@ describe("a node that can't start says why in one line", () => {
     assert.match(stderr, /^tailrace: [^\n]*\.\n$/);
     return stderr;
   }
+
+  test("flags that don't go together", { timeout }, async () => {
+    const { code, stderr } = await runCli("", ["serve", "--data", path.join(folder, "flags"), "--seeds", "a:8401"]);
+    assert.equal(code, 2);
+    assert.equal(stderr, "tailrace: --seeds is for a node of a cluster: give --peer-listen HOST:PORT too.\n");
+    assert.ok(!fs.existsSync(path.join(folder, "flags")));
+  });
 
   test("the port is in use", { timeout }, async () => {
     const other = net.createServer();

@@ -35,6 +35,7 @@ const defaults = {
   retentionAgeS: 0,
   recordMaxBytes: 0,
   batchMaxBytes: 0,
+  replicationFactor: 0,
 };
 
 test("no stream yet", { timeout }, async () => {
@@ -93,6 +94,7 @@ test("describe says how a stream stands", { timeout }, async () => {
       "retention age",
       "record max bytes",
       "batch max bytes",
+      "replication factor",
     ],
   );
   assert.match(stdout, /^high watermark {5}3$/m);
@@ -116,7 +118,7 @@ test("set changes what is given, and tells the version", { timeout }, async () =
   const expected = { ...defaults, retentionAgeS: 30 * 86_400, recordMaxBytes: 65_536, batchMaxBytes: 1 << 20 };
   assert.deepEqual({ settings, settingsVersion, name }, { settings: expected, settingsVersion: 3, name: "kept" });
   const { stdout } = await streams("describe", "kept");
-  assert.deepEqual(stdout.trimEnd().split("\n").slice(-7), [
+  assert.deepEqual(stdout.trimEnd().split("\n").slice(-8), [
     "settings version   3",
     "segment max bytes  67108864",
     "segment max age    604800 s",
@@ -124,6 +126,7 @@ test("set changes what is given, and tells the version", { timeout }, async () =
     "retention age      2592000 s",
     "record max bytes   65536",
     "batch max bytes    1048576",
+    "replication factor by default",
   ]);
 });
 

@@ -12,21 +12,46 @@ const timeout = 30_000;
 const helps = [
   {
     command: [],
-    says: ["serve", "append", "read", "streams", "inspect", "verify", "repair", "tailrace serve", "Exit codes:"],
+    says: [
+      "serve",
+      "dev",
+      "append",
+      "read",
+      "streams",
+      "cluster",
+      "inspect",
+      "verify",
+      "repair",
+      "tailrace serve",
+      "Exit codes:",
+    ],
   },
   { command: ["serve"], says: ["--data <folder>", "TAILRACE_DATA", "--batch-max-bytes", "TAILRACE_BATCH_MAX_BYTES"] },
+  {
+    command: ["serve"],
+    says: ["--peer-listen <host:port>", "TAILRACE_SEEDS", "--bootstrap-expect <n>", "--node-id <id>"],
+  },
+  { command: ["dev"], says: ["--nodes <n>", "--port <n>", "--data <folder>", "n1.pid"] },
   { command: ["append"], says: ["tail -F", "--quiet", "--json", "TAILRACE_SERVER", "http://127.0.0.1:8400"] },
   { command: ["append"], says: ["--producer", "--epoch", "--retries", "SHA-256", "--expected-offset", "--fence"] },
+  { command: ["append"], says: ["--routing <how>", "pass-on", "refuse"] },
+  { command: ["read"], says: ["--consistency <which>", "linearizable", "--at-least-offset <n>"] },
   { command: ["read"], says: ["--from", "earliest", "latest", "-10", "10m", "--follow", "--count", "valueBase64"] },
   { command: ["inspect"], says: ["--stream <name>", "--batch <index>", "--frames", "--json"] },
   { command: ["verify"], says: ["--receipt <file>", "--server <url>", "--quiet", "--json", "base64"] },
-  { command: ["repair"], says: ["--accept-loss", "--new-disk-id", "aside/"] },
+  { command: ["repair"], says: ["--accept-loss", "--new-disk-id", "--alone", "aside/"] },
   { command: ["streams"], says: ["ls", "create", "describe", "rm"] },
   { command: ["streams", "ls"], says: ["--prefix", "--json"] },
   { command: ["streams", "create"], says: ["--segment-max-bytes", "--segment-max-age"] },
   { command: ["streams", "describe"], says: ["--json"] },
   { command: ["streams", "fence"], says: ["--clear", "64 bytes"] },
   { command: ["streams", "rm"], says: ["<stream...>"] },
+  { command: ["cluster"], says: ["status", "members", "transfer", "add", "remove"] },
+  { command: ["cluster", "status"], says: ["--watch", "--json"] },
+  { command: ["cluster", "members"], says: ["--json"] },
+  { command: ["cluster", "transfer"], says: ["--from", "--spread", "--to", "_meta"] },
+  { command: ["cluster", "add"], says: ["<node>", "--voters-wanted"] },
+  { command: ["cluster", "remove"], says: ["<node>", "--force"] },
 ];
 
 describe("--help", () => {
@@ -105,6 +130,10 @@ const mistakes = [
   {
     args: ["serve", "--listen", "8400"],
     says: "option '--listen <host:port>' argument '8400' is invalid. Give HOST:PORT, such as 127.0.0.1:8400. Add --help to see what there is.",
+  },
+  {
+    args: ["dev", "--nodes", "26"],
+    says: "option '--nodes <n>' argument '26' is invalid. Give 1 to 25. Add --help to see what there is.",
   },
   {
     args: ["serve", "--log-level", "loud"],

@@ -28,6 +28,8 @@ for (const { name, changes: made } of changes) {
     const load: LoadOrders = {
       ...{ groups: 60, busyGroups: 30, inFlight: 40, payloadBytes: { from: 20, to: 3_000 }, largeOneIn: 40 },
       ...{ segmentMaxBytes: 80_000, tailMaxBytes: 40_000, changes: made },
+      // So many changes may use up what the ring holds back for them, once in a while: then one is refused, and tried again.
+      changesAfterRefusals: 0,
     };
     const life = new Life("recovery", temporaryFolder());
     const { random } = life;

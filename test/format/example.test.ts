@@ -49,7 +49,7 @@ async function makeExample(folder: string): Promise<void> {
   });
   const logs = loneLogs(opened, defaultLimits);
   const part = { name: "a", settings: { version: 1, ...builtInSettings }, ...emptyPart };
-  const creation = logs.describeNew(part, 0);
+  const { creation } = logs.describeNew(part, 0);
   const { door } = logs.create(
     { group: 2, creation, appendTimeMicros: nowMicros },
     { checkpointPart: () => part, restored: () => {}, restoring: () => {}, produced: () => {} },

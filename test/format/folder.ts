@@ -11,7 +11,7 @@ import { systemHash } from "../../src/host/hash.ts";
 import { nodeDisk } from "../../src/host/node-disk.ts";
 import { systemRandom } from "../../src/host/random.ts";
 import { openDataFolder } from "../../src/log/data-folder.ts";
-import type { AppendedBatch, DataFolder, GroupLog } from "../../src/log/types.ts";
+import type { AppendedBatch, DataFolder, GroupLog, NewGroup } from "../../src/log/types.ts";
 import type { Seeded } from "../support/seeded.ts";
 
 /** A batch as reader.py prints it. */
@@ -43,7 +43,10 @@ export function openSmall(path: string): Promise<DataFolder> {
 
 const removedEarly = 2;
 const removedLate = 40;
-const groups = [1, removedEarly, 3, removedLate, 500, 9007199254740];
+const renewed = 500;
+/** Its log was let go: nothing is left of it but its life. */
+const letGo = 501;
+const groups = [1, removedEarly, 3, removedLate, renewed, letGo, 9007199254740];
 
 /** The logs of a folder, made where they are missing, each with a new term and ready for appends. */
 export function openLogs(folder: DataFolder, random: Seeded): GroupLog[] {
@@ -58,15 +61,19 @@ export function openLogs(folder: DataFolder, random: Seeded): GroupLog[] {
 }
 
 function makeLog(folder: DataFolder, group: number, random: Seeded): GroupLog {
-  const { log, made } = folder.create({
+  const { log, made } = folder.create(newGroup(group, random));
+  void made;
+  return log;
+}
+
+function newGroup(group: number, random: Seeded): NewGroup {
+  return {
     group,
     checkpointState: bytesOf("state 0"),
     startOffset: random.between(0, 1) * 1_000_000,
     appendTimeMicros: systemClock.nowMicros(),
     note: bytesOf("voters of some length".slice(0, random.between(0, 21))),
-  });
-  void made;
-  return log;
+  };
 }
 
 /** Appends a batch of random size to a random log: mostly small, some beyond what is journaled, in a row now and then. */
@@ -92,17 +99,19 @@ export async function appendMuch(logs: readonly GroupLog[], random: Seeded, coun
   await Promise.all(Array.from({ length: 24 }, work));
 }
 
-/** An open folder that has lived a while: cleanly stopped once, its ring used anew, groups removed, one made again. */
+/** An open folder that has lived a while: cleanly stopped once, its ring used anew, groups removed, one made again, one in a new life, one let go. */
 export async function livedFolder(data: string, random: Seeded): Promise<{ folder: DataFolder; logs: GroupLog[] }> {
   const first = await openSmall(data);
   await appendMuch(openLogs(first, random), random, 500);
   await first.remove(removedEarly);
   await first.close();
   const folder = await openSmall(data);
+  await folder.renew(newGroup(renewed, random));
   const all = openLogs(folder, random);
   await appendMuch(all, random, 2400);
   await folder.remove(removedLate);
-  const logs = all.filter(({ group }) => group !== removedLate);
+  await folder.renew(newGroup(letGo, random), "it is wanted no more");
+  const logs = all.filter(({ group }) => group !== removedLate && group !== letGo);
   await appendMuch(logs, random, 100);
   const { frameBytes, ringBytesMax } = folder.metrics;
   assert.ok(frameBytes > ringBytesMax, "no file of the ring was used again");

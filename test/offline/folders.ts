@@ -8,7 +8,10 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { crc32 } from "node:zlib";
+import { BatchKind } from "../../src/base/batch.ts";
 import { connectTo } from "../../src/cli/connection.ts";
+import { encodeVoters, type StoredReplica } from "../../src/wire/checkpoint.ts";
+import { openFolder } from "../support/data-folder.ts";
 import { startNode } from "../support/node-process.ts";
 
 export const headerBytes = 128;
@@ -63,6 +66,19 @@ export function copied(data: string): string {
   const copy = place();
   fs.cpSync(data, copy, { recursive: true, preserveTimestamps: true });
   return copy;
+}
+
+/** Tells all logs of a folder that it is one of three voters: what a cluster leaves behind of which two nodes are lost. */
+export async function oneOfThree(data: string): Promise<void> {
+  const folder = await openFolder(data);
+  const others: StoredReplica[] = [1, 2].map((number) => {
+    return { diskId: new Uint8Array(16).fill(number), life: 0, nodeId: `other-${number}` };
+  });
+  const payload = encodeVoters([{ diskId: folder.diskId, life: 0, nodeId: "self" }, ...others]);
+  for (const group of [...folder.groups()]) {
+    await folder.log(group)?.append({ kind: BatchKind.voters, payload, recordCount: 0, note: payload });
+  }
+  await folder.close();
 }
 
 /** Paths of a stream's segments within the folder, in order. */

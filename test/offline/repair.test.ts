@@ -27,6 +27,7 @@ import {
   headerBytes,
   largeRecords,
   nowhere,
+  oneOfThree,
   segmentsOf,
   smallRecords,
   stoppedFolder,
@@ -452,7 +453,13 @@ describe("repair", () => {
 
   class Killed extends Error {}
 
-  const kinds: { name: string; spoil: Damage["spoil"] | undefined; flags: object; large: number; small: number }[] = [
+  const kinds: {
+    name: string;
+    spoil: Damage["spoil"] | typeof oneOfThree | undefined;
+    flags: object;
+    large: number;
+    small: number;
+  }[] = [
     {
       name: "of a stream",
       spoil: ofSegments.find(({ name }) => name === "a bit of a batch's header")?.spoil,
@@ -462,7 +469,7 @@ describe("repair", () => {
     },
     {
       name: "of the journal",
-      spoil: (data) => {
+      spoil: (data: string) => {
         const { position } = frameWith(data, "journal/0", "small 2");
         flip(data, "journal/0", position + 100);
         return { file: "journal/0", from: position };
@@ -479,12 +486,13 @@ describe("repair", () => {
       small: smallRecords,
     },
     { name: "that makes another disk", spoil: undefined, flags: { newDiskId: true }, large: largeRecords, small: 5 },
+    { name: "that leaves its cluster", spoil: oneOfThree, flags: { alone: true }, large: largeRecords, small: 5 },
   ];
   for (const { name, spoil, flags, large, small } of kinds) {
     test(`${name}, killed at each of its steps, is run again`, { timeout: 400_000 }, async () => {
       const folder = await killed();
       const spoiled = copied(folder.data);
-      spoil?.(spoiled, folder.large, folder.small);
+      await spoil?.(spoiled, folder.large, folder.small);
       const say = async () => {};
       let steps = 0;
       for (let isKilled = true; isKilled; steps++) {

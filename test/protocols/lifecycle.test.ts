@@ -6,8 +6,8 @@ import net from "node:net";
 import { describe, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { Http2Session } from "../../src/cli/http2-session.ts";
 import { createClient } from "../../src/client/index.ts";
+import { Http2Session } from "../../src/host/http2-session.ts";
 import { ListenError } from "../../src/server/listen.ts";
 import { ErrorDetailSchema, Fate, Reason } from "../../src/wire/gen/tailrace/v1/error_pb.ts";
 import { allCallers, callerKinds } from "./support/callers.ts";
@@ -23,7 +23,7 @@ describe("a node that recovers", () => {
     node.state = { kind: "recovering", progress: "3 of 17 logs" };
     const ready = await fetch(`${node.url}/readyz`);
     assert.equal(ready.status, 503);
-    assert.deepEqual(await ready.json(), { ready: false, reason: "the node recovers", progress: "3 of 17 logs" });
+    assert.deepEqual(await ready.json(), { ready: false, reason: "the node starts", progress: "3 of 17 logs" });
     assert.equal((await fetch(`${node.url}/healthz`)).status, 200);
     const rest = await fetch(`${node.url}/v1/streams/a/records`);
     assert.deepEqual([rest.status, rest.headers.get("retry-after")], [503, "1"]);

@@ -249,11 +249,11 @@ const others: Case[] = [
     detail: invalid("form"),
   },
   {
-    name: "at least an offset",
+    name: "at least an offset that is not there in time",
     rpc: "LogService/Read",
-    request: { stream: "there", atLeastOffset: "1" },
-    code: "unimplemented",
-    detail: notBuilt("at_least_offset"),
+    request: { stream: "there", atLeastOffset: "100", waitMs: 10 },
+    code: "unavailable",
+    detail: { reason: "REASON_NOT_READY", stream: "there", nextOffset: "2", logStart: "0", retryAfterMs: 200 },
   },
   {
     name: "another stream's id",
@@ -363,6 +363,7 @@ const others: Case[] = [
         retentionAgeS: "0",
         recordMaxBytes: "0",
         batchMaxBytes: "0",
+        replicationFactor: "0",
       },
     },
   },

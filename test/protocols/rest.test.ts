@@ -264,6 +264,7 @@ describe("REST: settings", () => {
       retentionAgeS: "0",
       recordMaxBytes: "0",
       batchMaxBytes: "0",
+      replicationFactor: "0",
     };
     assert.deepEqual([told.name, told.settings], ["set/records", settings]);
     const response = await patch("set/records", '{"retentionAgeS": 60, "retention_bytes": "1073741824"}');

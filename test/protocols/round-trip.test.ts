@@ -62,6 +62,7 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
         streamId,
         nextOffset: "6",
         highWatermark: "6",
+        lagMs: 0,
       });
     });
 
@@ -128,6 +129,7 @@ for (const [number, { name, canStreamRequests }] of callerKinds().entries())
             retentionAgeS: "60",
             recordMaxBytes: "0",
             batchMaxBytes: "0",
+            replicationFactor: "0",
           },
           settingsVersion: "2",
           nextIndex: "",

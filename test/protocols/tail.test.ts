@@ -4,8 +4,8 @@ import { after, before, describe, test } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { Http2Session } from "../../src/cli/http2-session.ts";
 import { createClient, type TailraceClient } from "../../src/client/index.ts";
+import { Http2Session } from "../../src/host/http2-session.ts";
 import {
   Form,
   TailEndReasonSchema,

@@ -57,6 +57,7 @@ function trimmed(streams: Streams): Streams {
     });
   return {
     get: (name, streamId) => wrap(streams.get(name, streamId)),
+    find: async (name, streamId) => wrap(await streams.find(name, streamId)),
     getForAppend: async (name, streamId) => wrap(await streams.getForAppend(name, streamId)),
     create: (name, settings) => streams.create(name, settings),
     delete: (name, streamId) => streams.delete(name, streamId),

@@ -20,6 +20,7 @@ import type {
   Promised,
   RecoveryReport,
   SegmentLimits,
+  TermStart,
   Vote,
 } from "../../src/log/types.ts";
 
@@ -49,8 +50,10 @@ interface Stored {
 export class MemoryFolder implements DataFolder {
   readonly nodeId = "node";
   readonly diskId = new Uint8Array(16).fill(7);
+  readonly incarnation = 1;
   readonly report: RecoveryReport;
   readonly metrics = {} as LogMetrics;
+  readonly noRoom = undefined;
   readonly failed = new Promise<Error>(() => {});
   readonly frames: Frame[] = [];
   /** How many frames to refuse for want of room. */
@@ -112,6 +115,10 @@ export class MemoryFolder implements DataFolder {
     this.#logs.delete(group);
     this.#stored.delete(group);
     this.frames.push([`gone ${group}`]);
+  }
+
+  renew({ group }: NewGroup): Promise<GroupLog> {
+    return Promise.reject(new Error(`group ${group} in memory has one life`));
   }
 
   async close(): Promise<void> {}
@@ -201,6 +208,7 @@ export class MemoryLog implements GroupLog {
   readonly batches: StoredBatch[];
   vote: Vote;
   floor: Floor = { term: 0, index: 0 };
+  readonly life = 0;
   note: Uint8Array = new Uint8Array(0);
   readonly damage = undefined;
   #commitIndex = 0;
@@ -224,6 +232,14 @@ export class MemoryLog implements GroupLog {
 
   cut(index: number): Promise<void> {
     return Promise.reject(new Error(`group ${this.group} in memory can't be cut to ${index}`));
+  }
+
+  async selfCheck(): Promise<undefined> {}
+
+  leaveDamage(): void {}
+
+  repair(index: number): Promise<{ belowIndex: number }> {
+    return Promise.reject(new Error(`batch ${index} of group ${this.group} in memory can't be mended`));
   }
 
   async segmentBelow(offset: number): Promise<number> {
@@ -255,6 +271,18 @@ export class MemoryLog implements GroupLog {
 
   install(): Promise<void> {
     return Promise.reject(new Error(`group ${this.group} in memory can't begin anew`));
+  }
+
+  appendStored(): Promise<AppendedBatch> {
+    return Promise.reject(new Error(`group ${this.group} in memory follows nobody`));
+  }
+
+  get end(): LogPosition {
+    return positionAfter(this.batches, this.batches.length);
+  }
+
+  onTakenBack(): () => void {
+    return () => {};
   }
 
   get base(): { index: number; offset: number } {
@@ -351,6 +379,20 @@ export class MemoryLog implements GroupLog {
 
   async *controlBatches(index: number): AsyncIterable<StoredBatch> {
     for await (const batch of this.headers(index)) if (batch.kind !== BatchKind.records) yield batch;
+  }
+
+  async termStarts(): Promise<TermStart[]> {
+    const kept = this.batches.slice(this.#baseIndex);
+    const isStart = ({ term }: StoredBatch, at: number) => at === 0 || term !== kept[at - 1]?.term;
+    return kept.filter(isStart).map(({ term, index }) => ({ term, index }));
+  }
+
+  async termAt(index: number): Promise<number | undefined> {
+    return this.batches[index]?.term;
+  }
+
+  async digestAt(index: number): Promise<Uint8Array | undefined> {
+    return this.batches[index]?.digest;
   }
 
   makeFrom(checkpointState: Uint8Array, startOffset: number, appendTimeMicros: number): void {

@@ -26,6 +26,9 @@ export function streamsOf(folder: DataFolder, options: StreamsTestOptions = {}):
     clock: options.clock ?? systemClock,
     retentionIntervalMs: options.retentionIntervalMs ?? 2 ** 31 - 1,
     nearLimit: options.nearLimit ?? (() => {}),
+    broken: (error) => {
+      throw error;
+    },
     clusterId: () => new Uint8Array(16).fill(9),
     nowMicros: () => 5_000_000,
   });

@@ -230,9 +230,16 @@ class Load {
     const { index, offset, term } = log.durableEnd;
     const at = { index: index + this.#random.between(0, 1000), baseOffset: offset + this.#random.between(0, 1000) };
     const checkpoint = this.#checkpoint(log.group, { ...at, term: term + 1 });
-    this.#say(["installing", log.group, at.index]);
-    await log.install(checkpoint);
-    this.#say(["installed", log.group, at.index]);
+    // Who begins a term leads, and is sent no checkpoint: behind one of a later term that term would be over.
+    if (this.#beginning.has(log.group)) return;
+    this.#beginning.add(log.group);
+    try {
+      this.#say(["installing", log.group, at.index]);
+      await log.install(checkpoint);
+      this.#say(["installed", log.group, at.index]);
+    } finally {
+      this.#beginning.delete(log.group);
+    }
   }
 
   /** A checkpoint of another replica's log, which went on without us. */

@@ -13,7 +13,8 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { Http2Session } from "../../../src/cli/http2-session.ts";
+import { Http2Session } from "../../../src/host/http2-session.ts";
+import { ClusterService } from "../../../src/wire/gen/tailrace/v1/cluster_pb.ts";
 import { type ErrorDetail, ErrorDetailSchema } from "../../../src/wire/gen/tailrace/v1/error_pb.ts";
 import { LogService } from "../../../src/wire/gen/tailrace/v1/log_pb.ts";
 import { StreamService } from "../../../src/wire/gen/tailrace/v1/stream_pb.ts";
@@ -42,7 +43,7 @@ export interface Caller {
 }
 
 const methods = new Map(
-  [LogService, StreamService].flatMap((service) =>
+  [LogService, StreamService, ClusterService].flatMap((service) =>
     service.methods.map((method) => [`${service.name}/${method.name}`, method]),
   ),
 );

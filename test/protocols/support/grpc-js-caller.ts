@@ -8,7 +8,7 @@ import { loadSync } from "@grpc/proto-loader";
 import { ErrorDetailSchema } from "../../../src/wire/gen/tailrace/v1/error_pb.ts";
 import { asObject, type Caller, type CallOptions, methodOf, type Outcome } from "./callers.ts";
 
-const definition = loadSync(["tailrace/v1/log.proto", "tailrace/v1/stream.proto"], {
+const definition = loadSync(["tailrace/v1/log.proto", "tailrace/v1/stream.proto", "tailrace/v1/cluster.proto"], {
   includeDirs: [fileURLToPath(new URL("../../../proto", import.meta.url))],
   longs: String,
 });

@@ -35,6 +35,7 @@ export function gated(streams: Streams): { streams: Streams; gate: Gate } {
     gate,
     streams: {
       get: (name, streamId) => wrap(streams.get(name, streamId)),
+      find: async (name, streamId) => wrap(await streams.find(name, streamId)),
       getForAppend: async (name, streamId) => wrap(await streams.getForAppend(name, streamId)),
       create: async (name, settings) => {
         const { stream, created } = await streams.create(name, settings);

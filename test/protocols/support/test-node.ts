@@ -7,7 +7,9 @@ import { Registry } from "prom-client";
 import { defaultLimits, type Limits } from "../../../src/base/limits.ts";
 import { systemClock } from "../../../src/host/clock.ts";
 import { type Api, createApi } from "../../../src/server/api/api.ts";
+import type { ClusterView } from "../../../src/server/api/cluster-view.ts";
 import type { NodeState } from "../../../src/server/api/context.ts";
+import { LoneCluster } from "../../../src/server/api/lone-cluster.ts";
 import type { ApiSettings } from "../../../src/server/api/settings.ts";
 import type { Streams } from "../../../src/stream/types.ts";
 import { MemoryFolder } from "../../support/memory-folder.ts";
@@ -35,6 +37,8 @@ export interface TestNodeOptions {
   readonly port?: number;
   /** Puts something between the api and the streams. */
   readonly wrap?: (streams: Streams) => Streams;
+  /** The cluster that it says it is one of; absent: it is alone. */
+  readonly cluster?: ClusterView;
 }
 
 export async function startTestNode(options: TestNodeOptions = {}): Promise<TestNode> {
@@ -45,7 +49,9 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
   const registry = new Registry();
   const logged: TestNode["logged"] = [];
   const logger = pino({ level: "info" }, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  const node = { state: { kind: "serving", streams } as NodeState };
+  const lone = { id: "n1", clusterId: "00", apiUrl: "http://n1:8400", version: "0.0.0-test", streams: inner };
+  const cluster = options.cluster ?? new LoneCluster({ ...lone, health: () => ({ kind: "serving" }) });
+  const node: { state: NodeState } = { state: { kind: "serving", streams, cluster } };
   const api = createApi({
     state: () => node.state,
     limits,

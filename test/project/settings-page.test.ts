@@ -1,9 +1,11 @@
-/** docs/settings.md names each setting and limit that there is, with its default, and no other. */
+/** docs/settings.md names each setting, limit and flag of a cluster that there is, with its default, and no other. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { test } from "node:test";
+import { Command, Option } from "commander";
 import { defaultLimits, type Limits, limitName } from "../../src/base/limits.ts";
 import { settingName } from "../../src/base/stream-settings.ts";
+import { addClusterFlags } from "../../src/cli/cluster-flags.ts";
 import { builtInSettings, settingNames } from "../../src/stream/settings.ts";
 
 const page = fs.readFileSync(new URL("../../docs/settings.md", import.meta.url), "utf8");
@@ -31,5 +33,16 @@ test("limits of a node", () => {
   assert.deepEqual(
     table("limit"),
     limits.map((limit) => [limitName(limit), defaultLimits[limit]]),
+  );
+});
+
+test("flags of a node of a cluster", () => {
+  const command = new Command();
+  addClusterFlags(command, (flags, help) => new Option(flags, help));
+  const [, rows = ""] = page.split("| flag | default | what |\n| --- | --- | --- |\n");
+  const named = rows.split("\n\n", 1)[0]?.split("\n") ?? [];
+  assert.deepEqual(
+    named.map((row) => /^\| `(--[a-z-]+)` \|/.exec(row)?.[1]),
+    command.options.map(({ long }) => long),
   );
 });

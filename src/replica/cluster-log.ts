@@ -28,7 +28,7 @@ import type {
   StreamPart,
 } from "./log-door.ts";
 import { decodeStoredCheckpoint, recallProducers, segmentLimitsOf } from "./log-past.ts";
-import { NotLeaderError } from "./replica-errors.ts";
+import { ClosedError, NotLeaderError } from "./replica-errors.ts";
 import type { ReplicaGroup } from "./replica-group.ts";
 
 /** What the log up to an index says of its stream. */
@@ -37,17 +37,6 @@ interface KnownPart {
   readonly index: number;
   /** Index of the batch that ends the stream, if it is there. */
   readonly closedAt: number | undefined;
-}
-
-/** Nothing comes behind the batch that ends a stream. It was judged by a batch that is committed below `end`, or not at all. */
-export class ClosedError extends Error {
-  override readonly name = "ClosedError";
-  readonly end: number;
-
-  constructor(group: number, end: number) {
-    super(`Group ${group} is closed: its stream is deleted`);
-    this.end = end;
-  }
 }
 
 export class ClusterLog implements LogDoor {

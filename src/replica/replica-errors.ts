@@ -33,3 +33,19 @@ export class FateUnknownError extends Error {
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
 }
+
+/** Nothing comes behind the batch that ends a stream. It was judged by a batch that is committed below `end`, or not at all. */
+export class ClosedError extends Error {
+  override readonly name = "ClosedError";
+  readonly end: number;
+
+  constructor(group: number, end: number) {
+    super(`Group ${group} is closed: its stream is deleted`);
+    this.end = end;
+  }
+}
+
+/** Whether another leader, or the end of the stream, is why something was not done here, or nobody knows whether it was. */
+export function isOfLeaders(error: unknown): boolean {
+  return [NotLeaderError, FateUnknownError, RefusedError, ClosedError].some((kind) => error instanceof kind);
+}

@@ -9,9 +9,8 @@
 import { TailraceError } from "../base/errors.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Clock } from "../host/clock.ts";
-import { ClosedError } from "../replica/cluster-log.ts";
 import type { Leadership, LogDoor } from "../replica/log-door.ts";
-import { FateUnknownError, NotLeaderError, RefusedError } from "../replica/replica-errors.ts";
+import { ClosedError, FateUnknownError, NotLeaderError, RefusedError } from "../replica/replica-errors.ts";
 import type { LogStream } from "./log-stream.ts";
 import { LostError, type Patience, type Peers, UnreachableError } from "./peers.ts";
 import type { Polls } from "./polls.ts";

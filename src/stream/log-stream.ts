@@ -101,6 +101,10 @@ export class LogStream implements Stream, RetainedStream {
     return this.log.isKnown;
   }
 
+  get isLedElsewhere(): boolean {
+    return this.log.door?.leadership.kind === "elsewhere";
+  }
+
   isRetentionDue(nowMicros: number): boolean {
     return this.log.retention.isDue(nowMicros);
   }

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ManualClock } from "../../test/support/manual-clock.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
+import { ClosedError, FateUnknownError, NotLeaderError, RefusedError } from "../replica/replica-errors.ts";
 import { type RetainedStream, RetentionRounds } from "./retention-rounds.ts";
 
 /** A stream that is due until it was looked at, and notes that. */
 class Looked implements RetainedStream {
   isKnown = true;
+  isLedElsewhere = false;
   isDue = true;
   looks: number[] = [];
   failure: Error | undefined;
@@ -131,6 +133,37 @@ describe("rounds of retention", () => {
     assert.equal(second.looks.length, 1);
     await clock.pass(10_000);
     assert.equal(first.looks.length, 2);
+  });
+
+  test("go on after a stream that another node came to lead meanwhile, or that was ended", async () => {
+    const { clock, streams } = newRounds(2);
+    const [first, second] = streams;
+    assert.ok(first && second);
+    const failures = [
+      new NotLeaderError(3, "b/2/0"),
+      new FateUnknownError("no leader says"),
+      new RefusedError("it was cut off"),
+      new ClosedError(3, 9),
+    ];
+    for (const [round, failure] of failures.entries()) {
+      first.failure = failure;
+      second.isDue = true;
+      await clock.pass(10_000);
+      assert.deepEqual([first.looks.length, second.looks.length], [round + 1, round + 1], String(failure));
+    }
+  });
+
+  test("read and change nothing of what another node leads, until this one does", async () => {
+    const { clock, streams } = newRounds(1);
+    const [only] = streams;
+    assert.ok(only);
+    only.isKnown = false;
+    only.isLedElsewhere = true;
+    await clock.pass(20_000);
+    assert.deepEqual([only.isKnown, only.looks], [false, []]);
+    only.isLedElsewhere = false;
+    await clock.pass(10_000);
+    assert.equal(only.looks.length, 1);
   });
 
   test("are over when the node stops", async () => {

@@ -6,10 +6,13 @@
 import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { Clock, Timer } from "../host/clock.ts";
+import { isOfLeaders } from "../replica/replica-errors.ts";
 
 /** A stream as retention sees it. */
 export interface RetainedStream {
   readonly isKnown: boolean;
+  /** Another node lets go what the settings do not keep, and this one what that says. */
+  readonly isLedElsewhere: boolean;
   /** Resolves when what its log says of it is known. */
   ready(): Promise<void>;
   /** Whether a look may find something. */
@@ -117,13 +120,15 @@ export class RetentionRounds {
   async #look(stream: RetainedStream): Promise<boolean> {
     const nowMicros = this.#options.clock.nowMicros();
     stream.recount();
+    if (stream.isLedElsewhere) return false;
     if (stream.isKnown && !stream.isRetentionDue(nowMicros)) return false;
     try {
       await stream.ready();
       if (stream.isRetentionDue(nowMicros)) await stream.retain(nowMicros);
     } catch (error) {
-      // Deleted meanwhile, damaged, the node stops, or there is no room: what can be done is done in another round.
-      const isLater = error instanceof NoRoomError || error instanceof DiskError || error instanceof TailraceError;
+      // Deleted meanwhile, damaged, led by another node, or there is no room: what can be done is done in another round.
+      const isOfDisk = error instanceof NoRoomError || error instanceof DiskError;
+      const isLater = isOfDisk || error instanceof TailraceError || isOfLeaders(error);
       if (!isLater && !this.#isStopped) throw error;
     }
     return true;

@@ -22,6 +22,8 @@ const lookMaxSegments = 1000;
 /** Until when no look is worth it. */
 interface Quiet {
   readonly untilMicros: number;
+  /** It holds only while this is the first index of the newest segment, whoever leads. */
+  readonly newest: number | undefined;
   /** It holds only while this is where the records end; absent: it does wherever they do. */
   readonly end?: number;
 }
@@ -29,21 +31,13 @@ interface Quiet {
 export class StreamRetention {
   readonly #log: StreamLog;
   #quiet: Quiet | undefined;
-  /** Index of the newest checkpoint that was asked for. */
-  #rolledIndex = 0;
 
   constructor(log: StreamLog) {
     this.#log = log;
   }
 
-  /** Settings, log start or base are others: what was found before counts no more. */
+  /** Settings, log start, base or segments are others: what was found before counts no more. */
   changed(): void {
-    this.#quiet = undefined;
-  }
-
-  /** A segment is about to begin with a checkpoint at `index`. */
-  rolled(index: number): void {
-    this.#rolledIndex = index;
     this.#quiet = undefined;
   }
 
@@ -54,7 +48,7 @@ export class StreamRetention {
     const { retentionBytes, retentionAgeS } = state.part.settings;
     if (retentionBytes === 0 && retentionAgeS === 0) return false;
     const quiet = this.#quiet;
-    if (quiet === undefined || nowMicros >= quiet.untilMicros) return true;
+    if (quiet === undefined || nowMicros >= quiet.untilMicros || quiet.newest !== newestOf(door)) return true;
     return quiet.end !== undefined && quiet.end !== door.commit.offset;
   }
 
@@ -62,23 +56,23 @@ export class StreamRetention {
   async kept(door: LogDoor, nowMicros: number): Promise<Kept> {
     const { retentionBytes, retentionAgeS } = this.#log.state.part.settings;
     const { commit } = door;
+    const newest = newestOf(door);
     const segments = door.segmentSizes();
     let base = retentionBytes === 0 ? 0 : firstKept(segments, retentionBytes);
-    let quiet: Quiet = { untilMicros: Number.POSITIVE_INFINITY };
+    let quiet: Quiet = { untilMicros: Number.POSITIVE_INFINITY, newest };
     if (retentionAgeS > 0) {
       const ageMicros = retentionAgeS * 1e6;
       const young = await this.#firstYoung(door, segments, commit.offset, nowMicros - ageMicros);
       if (young.at === segments.length) return { what: "nothing", end: commit.offset };
       base = Math.max(base, young.at);
       const isLast = young.at === segments.length - 1;
-      quiet = { untilMicros: young.newestMicros + ageMicros, ...(isLast ? { end: commit.offset } : {}) };
+      quiet = { untilMicros: young.newestMicros + ageMicros, newest, ...(isLast ? { end: commit.offset } : {}) };
     }
     const first = segments[base];
     if (base > 0 && first !== undefined) {
       return { what: "some", index: first.firstIndex, offset: await offsetOf(door, first) };
     }
-    // One that is on its way is a segment soon.
-    if (this.#rolledIndex < commit.index) this.#quiet = quiet;
+    this.#quiet = quiet;
     return { what: "all" };
   }
 
@@ -86,7 +80,7 @@ export class StreamRetention {
   emptied(door: LogDoor): void {
     const { offset: end } = door.commit;
     const isDone = door.segmentSizes().length === 1 && end === this.#log.logStart;
-    if (isDone) this.#quiet = { untilMicros: Number.POSITIVE_INFINITY, end };
+    if (isDone) this.#quiet = { untilMicros: Number.POSITIVE_INFINITY, newest: newestOf(door), end };
   }
 
   /**
@@ -121,6 +115,10 @@ export function firstKept(segments: readonly SegmentSize[], keepBytes: number): 
     if (bytes >= keepBytes) return at;
   }
   return 0;
+}
+
+function newestOf(door: LogDoor): number | undefined {
+  return door.segmentSizes().at(-1)?.firstIndex;
 }
 
 /** Offset that a segment begins with. */

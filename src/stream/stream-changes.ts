@@ -109,6 +109,7 @@ export class StreamChanges {
     const log = this.#log;
     const { door } = log;
     if (door === undefined) return;
+    if (door.leadership.kind !== "here") return door.want();
     const kept = await log.unlessDeleted(log.retention.kept(door, nowMicros));
     switch (kept.what) {
       case "all":

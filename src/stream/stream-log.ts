@@ -126,7 +126,7 @@ export class StreamLog implements LogOwner, CountedLog {
   }
 
   checkpointPart(index: number, logTimeMicros: number): StreamPart {
-    this.retention.rolled(index);
+    this.retention.changed();
     this.home.rolled(this);
     return { ...this.state.asOf(index), producers: this.producers.checkpoint(index, logTimeMicros) };
   }

@@ -4,6 +4,7 @@
 import { test } from "node:test";
 import { present } from "../../src/base/assert.ts";
 import { chooseSeed, type Seeded, seeded } from "../support/seeded.ts";
+import { Changing } from "./support/changing.ts";
 import type { Cluster } from "./support/cluster.ts";
 import type { Link } from "./support/host.ts";
 import { whyNoCuts } from "./support/hosts.ts";
@@ -63,31 +64,40 @@ test(`${lastsS} s of faults by chance, ${atOnce} at once: all that was said stay
   timeout: (lastsS + 120) * 1_000,
 }, async () => {
   const random = seeded(chooseSeed("which faults"), 16);
-  await underLoad("random faults", { nodes: 3 }, async ({ cluster, load }) => {
-    const counts = new Map<string, number>();
-    const end = performance.now() + lastsS * 1_000;
-    const run = async () => {
-      while (performance.now() < end) {
-        const name = present(
-          Object.keys(faults)[random.between(0, Object.keys(faults).length - 1)],
-          "there are faults",
-        );
-        const over = await faults[name]?.(cluster, random);
-        if (over !== undefined) {
-          counts.set(name, (counts.get(name) ?? 0) + 1);
-          await passed(random.between(faultMs.least, faultMs.most));
-          await over();
-        }
-        await passed(random.between(restMs.least, restMs.most));
-      }
-    };
-    await Promise.all(Array.from({ length: atOnce }, run));
-    console.log(
-      `${[...counts].map(([name, count]) => `${name} ${count}`).join(", ")}; ${load.acks} appends acknowledged`,
-    );
-    await Promise.all(cluster.nodes.map((node) => node.ready()));
+  const args = ["--retention-interval", "1s"];
+  await underLoad("random faults", { nodes: 3, args }, async ({ cluster, load }) => {
+    const changing = await Changing.start(cluster.nodes, random);
+    try {
+      const counts = await faultsByChance(cluster, random);
+      const told = [...counts].map(([name, count]) => `${name} ${count}`);
+      console.log(`${told.join(", ")}; ${load.acks} appends acknowledged`);
+      await Promise.all(cluster.nodes.map((node) => node.ready()));
+      await changing.judge();
+    } finally {
+      changing.abandon();
+    }
   });
 });
+
+/** Resolves when they are over, with how many of each kind there were. */
+async function faultsByChance(cluster: Cluster, random: Seeded): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  const end = performance.now() + lastsS * 1_000;
+  const run = async () => {
+    while (performance.now() < end) {
+      const name = present(Object.keys(faults)[random.between(0, Object.keys(faults).length - 1)], "there are faults");
+      const over = await faults[name]?.(cluster, random);
+      if (over !== undefined) {
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+        await passed(random.between(faultMs.least, faultMs.most));
+        await over();
+      }
+      await passed(random.between(restMs.least, restMs.most));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, run));
+  return counts;
+}
 
 async function cut({ hosts }: Cluster, links: readonly Link[]): Promise<(() => Promise<void>) | undefined> {
   if (links.length === 0) return undefined;

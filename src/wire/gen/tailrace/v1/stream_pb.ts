@@ -19,7 +19,7 @@ export const file_tailrace_v1_stream: GenFile = /*@__PURE__*/
 /**
  * Settings of a stream. A field that is absent at creation is the node's default, and is then kept with the stream; one
  * that is absent in a change stays as it is.
- * Numbers 7 to 15 are kept for: replication factor, placement, codecs allowed.
+ * Numbers 8 to 15 are kept for: placement, codecs allowed.
  *
  * @generated from message tailrace.v1.StreamSettings
  */

@@ -62,7 +62,7 @@ export class RequestError extends Error {
     return this.detail && conflictOf(this.detail);
   }
 
-  /** Whether the request surely did nothing: with `false` nobody knows. */
+  /** Whether the append surely did nothing: with `false` nobody knows. Of other requests that is not said. */
   get nothingWritten(): boolean {
     return this.kind === "unreachable" || (this.kind === "refused" && this.detail?.fate !== Fate.UNKNOWN);
   }

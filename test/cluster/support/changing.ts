@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import * as crypto from "node:crypto";
+import { Code } from "@connectrpc/connect";
 import { present } from "../../../src/base/assert.ts";
 import { producerMessage } from "../../../src/client/append.ts";
 import type { TailraceClient } from "../../../src/client/client.ts";
@@ -56,7 +57,7 @@ class Caller {
       return await ask(this.#connection.client, { timeoutMs: requestMaxMs });
     } catch (error) {
       const failure = toRequestError(error);
-      if (failure.isPassing || !failure.nothingWritten) {
+      if (failure.isWorthATry || failure.code === Code.DeadlineExceeded) {
         this.close();
         this.#at = (this.#at + 1) % this.#nodes.length;
       }
@@ -152,7 +153,8 @@ export class Changing {
         return answer;
       } catch (error) {
         const failure = toRequestError(error);
-        if (!failure.isWorthATry) return failure;
+        // What is no append says nothing of its fate, and may be sent again.
+        if (!failure.isWorthATry && failure.code !== Code.DeadlineExceeded) return failure;
         await sleep(backoffMs(tries));
       }
     }

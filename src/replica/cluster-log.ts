@@ -7,7 +7,7 @@
  * @module
  */
 
-import { present } from "../base/assert.ts";
+import { assert } from "../base/assert.ts";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { GroupLog } from "../log/types.ts";
@@ -106,8 +106,13 @@ export class ClusterLog implements LogDoor {
   }
 
   async committed(): Promise<{ readonly index: number; readonly digest: Uint8Array }> {
-    const { index } = this.#log.commit;
-    return { index, digest: present(await this.#log.digestAt(index - 1), `batch ${index - 1} is not there`) };
+    for (;;) {
+      const index = this.#knowable;
+      const digest = await this.#log.digestAt(index - 1);
+      if (digest) return { index, digest };
+      // The log began anew meanwhile, or its base has moved.
+      assert(index !== this.#knowable, `batch ${index - 1} is not there`);
+    }
   }
 
   /** The replica that it is the log of. */

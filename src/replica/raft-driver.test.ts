@@ -37,8 +37,14 @@ const records = (text: string) => ({
   ...{ kind: BatchKind.records, payload: new TextEncoder().encode(text), recordCount: 1 },
 });
 
+const owner: LogOwner = { restored() {}, restoring() {}, produced() {}, checkpointPart: () => anyState };
+
+async function oneBatch(log: GroupLog): Promise<void> {
+  await log.append({ ...records("x"), begins: { term: 1, votedFor: replicaOf(second) } });
+}
+
 /** Methods of a log in place of its own. */
-type Instead = (log: GroupLog) => Partial<Pick<GroupLog, "append" | "install" | "save" | "selfCheck">>;
+type Instead = (log: GroupLog) => Partial<Pick<GroupLog, "append" | "digestAt" | "install" | "save" | "selfCheck">>;
 
 /** What is to be done later is done when a test says so. */
 class HandClock implements Clock {
@@ -349,19 +355,38 @@ describe("RaftDriver", () => {
   });
 
   test("a log that was fetched in part when the node stopped is no whole one after its start, unless its replica votes", async () => {
-    const before = async (log: GroupLog) => {
-      await log.append({ ...records("x"), begins: { term: 1, votedFor: replicaOf(second) } });
-    };
-    const owner: LogOwner = { restored() {}, restoring() {}, produced() {}, checkpointPart: () => anyState };
     for (const { isNamed, isObserver, isIncomplete } of [
       { isNamed: false, isObserver: false, isIncomplete: true },
       { isNamed: false, isObserver: true, isIncomplete: false },
       { isNamed: true, isObserver: false, isIncomplete: false },
     ]) {
-      const node = await Node.make(() => ({}), { before, isNamed });
+      const node = await Node.make(() => ({}), { before: oneBatch, isNamed });
       assert.equal(new ClusterLog(node.replica, owner, { isObserver }).isIncomplete, isIncomplete);
       node.driver.stop();
     }
+  });
+
+  test("before anybody says what is committed a log is told of up to its base, which always is", async () => {
+    const node = await Node.make(() => ({}), { before: oneBatch });
+    const { index, digest } = await new ClusterLog(node.replica, owner).committed();
+    assert.equal(index, 1);
+    assert.deepEqual(digest, await node.log.digestAt(0));
+    node.driver.stop();
+  });
+
+  test("a log that begins anew while it is told of is told of as it is then", async () => {
+    let isAnew = false;
+    const gone = (log: GroupLog) => async (index: number) => {
+      if (isAnew) return await log.digestAt(index);
+      // What was committed goes under the first look.
+      isAnew = true;
+      log.setCommit(2);
+      return undefined;
+    };
+    const node = await Node.make((log) => ({ digestAt: gone(log) }), { before: oneBatch });
+    const door = new ClusterLog(node.replica, owner);
+    assert.deepEqual(await door.committed(), { index: 2, digest: await node.log.digestAt(1) });
+    node.driver.stop();
   });
 
   test("a lone voter of which something is wanted before it is open leads when it is, and another does not", async () => {

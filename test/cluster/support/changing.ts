@@ -130,7 +130,7 @@ export class Changing {
   async judge(): Promise<void> {
     this.#isStopping = true;
     await Promise.all(this.#running);
-    for (const name of [kept, fenced]) await agreed(this.#nodes, name);
+    for (const name of ["_meta", kept, fenced]) await agreed(this.#nodes, name);
     for (const node of this.#nodes) await this.#judgeAt(node);
     const told = [...this.#counts].sort().map(([what, count]) => `${what} ${count}`);
     console.log(`${told.join(", ")}; ${kept} begins at ${this.#trimmed} or later`);

@@ -42,9 +42,10 @@ export async function withCluster(options: ClusterOptions, body: (cluster: Clust
   try {
     await cluster.start();
     await body(cluster);
-    // Whatever else a test looks at: no node may end by itself over what others do.
-    const faulty = cluster.nodes.filter(({ output }) => output.includes("ends by a fault of its own"));
-    if (faulty.length > 0) throw new Error(`a fault of its own ended ${faulty.map(({ id }) => id).join(", ")}`);
+    // Whatever else a test looks at: no node may end by itself over what others do, or fail a call that it was given.
+    const faults = ["ends by a fault of its own", "failed by a fault of the node"];
+    const faulty = cluster.nodes.filter(({ output }) => faults.some((fault) => output.includes(fault)));
+    if (faulty.length > 0) throw new Error(`${faulty.map(({ id }) => id).join(", ")} met faults of their own`);
   } catch (error) {
     for (const node of cluster.nodes) console.log(`---- node ${node.id}:\n${node.output.slice(-toldMax)}`);
     throw error;

@@ -97,7 +97,16 @@ describe("settings and retention of a real node", () => {
     for (let life = 0; life < 8; life++) {
       const end = 2n * BigInt(life + 1);
       await Promise.all(names.map((name) => node.append(name, new Uint8Array([life]), new Uint8Array([life]))));
-      await new Promise((resolve) => setTimeout(resolve, random.between(900, 2200)));
+      if (life % 2 === 1) {
+        // Others are emptied now.
+        await until(async () => {
+          const now = await Promise.all(names.map((name) => node.ends(name)));
+          return now.some(([logStart], at) => logStart !== starts.get(names[at] ?? ""));
+        });
+      }
+      await new Promise((resolve) =>
+        setTimeout(resolve, life % 2 === 1 ? random.between(0, 50) : random.between(900, 2200)),
+      );
       await node.restart("SIGKILL");
       for (const name of names) {
         const [logStart = 0n, highWatermark] = await node.ends(name);

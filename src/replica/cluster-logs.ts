@@ -5,7 +5,7 @@
  * @module
  */
 import { sameBytes } from "../base/bytes.ts";
-import { DiskError } from "../base/disk-errors.ts";
+import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import { Slots } from "../base/slots.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
@@ -39,6 +39,8 @@ export interface ClusterLogsOptions {
 
 /** Groups that are read for their opening at once. */
 const openingsAtOnce = 8;
+/** How long after want of files for that it is tried again, milliseconds. */
+const openAgainMs = 100;
 /** How long a group exists before its first voter stands for election, milliseconds. */
 const firstElectionMs = 25;
 /** The group of `_meta`, whose voters are the cluster's. */
@@ -51,7 +53,7 @@ export class ClusterLogs implements LogDoors {
   /** Groups that are here and take no part yet. */
   readonly #opening = new Set<number>();
   readonly #removing = new Map<number, Promise<void>>();
-  /** Groups whose logs are being let go, since their streams were moved away. */
+  /** Groups whose logs are being let go, since their streams were moved away, or begin anew. */
   readonly #leaving = new Map<number, Promise<void>>();
   readonly #slots = new Slots(openingsAtOnce);
   #known = 0;
@@ -79,8 +81,12 @@ export class ClusterLogs implements LogDoors {
     const { folder, renewed } = this.#options;
     for (const stream of streams) {
       if (!this.#isToBeRenewed(stream)) continue;
-      await folder.renew(groupOf(stream));
-      renewed(stream.id);
+      const { id } = stream;
+      const renewing = folder.renew(groupOf(stream)).then(() => renewed(id));
+      // Who removes it waits: a log ends once.
+      const leaving = renewing.finally(() => this.#leaving.delete(id));
+      this.#leaving.set(id, leaving);
+      await leaving;
     }
   }
 
@@ -186,7 +192,8 @@ export class ClusterLogs implements LogDoors {
 
   /** What a lone voter has, nobody else does: it stays as it is. */
   #isToBeRenewed({ id, nodes }: Pick<StoredStream, "id" | "nodes">): boolean {
-    return nodes.length > 1 && !this.#leaving.has(id) && this.#options.folder.log(id)?.damage !== undefined;
+    const isGoing = this.#leaving.has(id) || this.#removing.has(id);
+    return nodes.length > 1 && !isGoing && this.#options.folder.log(id)?.damage !== undefined;
   }
 
   #isPlacedHere(nodes: readonly NodeId[]): boolean {
@@ -223,15 +230,27 @@ export class ClusterLogs implements LogDoors {
     this.#opening.add(group);
     try {
       await made;
-      await this.#slots.acquire();
-      try {
-        await this.#options.driver.open(replica);
-      } finally {
-        this.#slots.release();
-      }
+      await this.#takePart(replica);
     } finally {
       this.#opening.delete(group);
       this.#tellKnown();
+    }
+  }
+
+  /** What is read for it needs files, and want of those passes. */
+  async #takePart(replica: ReplicaGroup): Promise<void> {
+    const { driver } = this.#options;
+    for (;;) {
+      await this.#slots.acquire();
+      try {
+        return await driver.open(replica);
+      } catch (error) {
+        const isWanted = driver.group(replica.group) === replica && !driver.isStopped;
+        if (!(error instanceof NoRoomError) || !isWanted) throw error;
+      } finally {
+        this.#slots.release();
+      }
+      await new Promise<void>((resolve) => driver.options.clock.after(openAgainMs, resolve));
     }
   }
 
@@ -260,7 +279,7 @@ export class ClusterLogs implements LogDoors {
 
   /** A log that is damaged, or that closes, takes no part; what the disk says the data folder tells the node. */
   #unexpected(error: unknown): void {
-    if (error instanceof TailraceError || error instanceof DiskError) return;
+    if (error instanceof TailraceError || error instanceof DiskError || error instanceof NoRoomError) return;
     this.#options.driver.broken(error);
   }
 }

@@ -4,6 +4,7 @@ import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
 import { until } from "../../test/support/until.ts";
 import { present } from "../base/assert.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
+import { TailraceError } from "../base/errors.ts";
 import { systemClock } from "../host/clock.ts";
 import { systemHash } from "../host/hash.ts";
 import type { DataFolder } from "../log/types.ts";
@@ -71,6 +72,42 @@ describe("logs of a node that is one of a cluster", () => {
     await until(() => driver.core.group(group) !== undefined || broken.length > 0);
     assert.deepEqual(broken, []);
     driver.stop();
+  });
+
+  test("that are damaged where a start reads them begin anew, if others have them, and take no part as they are", async () => {
+    for (const { nodes, lost } of [
+      { nodes: ["1", "2"], lost: 1 },
+      { nodes: ["1"], lost: 0 },
+    ]) {
+      let damage: string | undefined;
+      const renewed: number[] = [];
+      const { logs, stream, broken } = await logsOf((folder) => ({
+        log: (id) => {
+          const log = present(folder.log(id), "it was made");
+          return replaced(log, {
+            get damage() {
+              return damage;
+            },
+            async *controlBatches(index) {
+              yield* log.controlBatches(index);
+              damage = "a byte is another";
+              throw new TailraceError("damaged", { what: "Cannot read", why: damage, todo: "Wait" });
+            },
+          });
+        },
+        renew: async (made) => {
+          renewed.push(made.group);
+          return present(folder.log(made.group), "it was made");
+        },
+      }));
+      let losses = 0;
+      logs.open({ ...stream, nodes }, { ...owner, lost: () => (losses += 1) });
+      await until(() => damage !== undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual([losses, logs.door(group) === undefined, broken], [lost, lost > 0, []]);
+      await logs.prepare([{ ...stream, nodes }]);
+      assert.equal(renewed.length, lost);
+    }
   });
 
   test("that begin anew are removed when they have, not meanwhile", async () => {

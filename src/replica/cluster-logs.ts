@@ -19,6 +19,7 @@ import { hexOf, replicaOf } from "./core-batch.ts";
 import type { LogDoor, LogDoors, LogOwner, NewLog, NewStream, StreamPart } from "./log-door.ts";
 import { creationOf } from "./log-past.ts";
 import type { RaftDriver } from "./raft-driver.ts";
+import { isDamaged } from "./replica-errors.ts";
 import type { ReplicaGroup } from "./replica-group.ts";
 
 /** What they stand on. */
@@ -103,7 +104,12 @@ export class ClusterLogs implements LogDoors {
     }
     const made = Promise.resolve();
     const { replica, door } = this.#add(log, owner, made);
-    this.#start(replica, made).catch((error: unknown) => this.#unexpected(error));
+    this.#start(replica, made).catch((error: unknown) => {
+      if (isDamaged(error) && this.#doors.get(stream.id) === door && this.#isToBeRenewed(stream)) {
+        this.#lose(door);
+        owner.lost?.();
+      } else this.#unexpected(error);
+    });
     return door;
   }
 
@@ -235,6 +241,16 @@ export class ClusterLogs implements LogDoors {
       this.#opening.delete(group);
       this.#tellKnown();
     }
+  }
+
+  /** Damage to what a start reads would never be mended: who takes no part asks nobody for it. The log begins anew instead. */
+  #lose(door: ClusterLog): void {
+    const { group } = door;
+    door.close();
+    this.#doors.delete(group);
+    this.#options.driver.closeGroup(group, "its log is damaged");
+    this.#opening.add(group);
+    this.#tellKnown();
   }
 
   /** What is read for it needs files, and want of those passes. */

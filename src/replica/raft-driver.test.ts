@@ -472,6 +472,25 @@ describe("RaftDriver", () => {
     node.driver.stop();
   });
 
+  test("a fault in the middle of a step is told, and nothing more is taken, whatever who called makes of it", async () => {
+    const faults: unknown[] = [];
+    const fault = new Error("an invariant does not hold");
+    let steps = 0;
+    const folder = await openFolder(temporaryFolder());
+    const driver = new RaftDriver({
+      ...{ node: "1", disk: hexOf(folder.diskId), incarnation: 1, folder, net: new SilentNet() },
+      ...{ clock: new HandClock(), hash: systemHash, random: () => 0.5, settings: lanSettings },
+      stepped: () => {
+        steps += 1;
+        throw fault;
+      },
+      broken: (error) => faults.push(error),
+    });
+    driver.called("2", []);
+    driver.called("2", []);
+    assert.deepEqual([steps, faults, driver.isStopped], [1, [fault], true]);
+  });
+
   test("batches that do not begin where the log ends are not taken, and asked for again", async () => {
     const node = await Node.make(() => ({}));
     await node.followsSecond(1);

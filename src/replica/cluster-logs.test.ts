@@ -10,7 +10,7 @@ import { systemHash } from "../host/hash.ts";
 import type { DataFolder } from "../log/types.ts";
 import { lanSettings, replicaId } from "../raft/types.ts";
 import { builtInSettings } from "../stream/settings.ts";
-import { ClusterLogs, newGroup } from "./cluster-logs.ts";
+import { ClusterLogs, checkVoters, newGroup } from "./cluster-logs.ts";
 import { hexOf, replicaOf } from "./core-batch.ts";
 import { emptyPart, type LogOwner } from "./log-door.ts";
 import { creationOf } from "./log-past.ts";
@@ -53,6 +53,16 @@ function replaced<T extends object>(target: T, instead: Partial<NoInfer<T>>): T 
     },
   });
 }
+
+test("a stream whose voters can't be kept is refused before anybody is told of it", () => {
+  const voters = (count: number, nameLength: number) =>
+    Array.from({ length: count }, (_, at) => replicaOf(replicaId(`${at}`.repeat(nameLength), "11".repeat(16), 0)));
+  checkVoters("s", voters(7, 50));
+  assert.throws(() => checkVoters("s", voters(7, 63)), {
+    reason: "limit",
+    message: 'Cannot create stream "s": the limit voters_max_bytes is 512, not 595',
+  });
+});
 
 describe("logs of a node that is one of a cluster", () => {
   test("take part although there were too many open files to read them at first", async () => {

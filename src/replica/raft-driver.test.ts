@@ -472,6 +472,18 @@ describe("RaftDriver", () => {
     node.driver.stop();
   });
 
+  test("more voters than a replica can keep the names of are refused before they are written", async () => {
+    const node = await Node.make(() => ({}), { isAlone: true });
+    node.replica.want();
+    await until(() => node.core.role.kind === "leader");
+    const others = [1, 2, 3, 4, 5, 6].map((n) => replicaId(`${n}`.repeat(63), `${n}${n}`.repeat(16), 0));
+    await assert.rejects(node.replica.change([node.self, ...others]), {
+      name: "RefusedError",
+      message: "the names of 7 voters take 533 bytes, and the limit voters_max_bytes is 512",
+    });
+    node.driver.stop();
+  });
+
   test("a fault in the middle of a step is told, and nothing more is taken, whatever who called makes of it", async () => {
     const faults: unknown[] = [];
     const fault = new Error("an invariant does not hold");

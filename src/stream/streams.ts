@@ -431,6 +431,8 @@ function streamOf(stored: StoredStream, home: StreamHome): LogStream {
   return new LogStream(new StreamLog(stored, { name, settings, ...emptyPart }, home));
 }
 
+/** Want of room passes, and so may a limit of this node, which others that have the stream may not meet. */
 function leaveForLater(error: unknown): void {
-  if (!(error instanceof NoRoomError)) throw error;
+  const isLimit = error instanceof TailraceError && error.reason === "limit";
+  if (!isLimit && !(error instanceof NoRoomError)) throw error;
 }

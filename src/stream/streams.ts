@@ -90,6 +90,9 @@ export async function openStreams(options: StreamsOptions): Promise<LocalStreams
   return streams;
 }
 
+/** How long after want of files for it the catalogue is read again, milliseconds. */
+const readAgainMs = 100;
+
 interface Creation {
   readonly settings: StreamSettings;
   readonly stream: Promise<LogStream>;
@@ -212,6 +215,10 @@ class CatalogueStreams implements LocalStreams, MetaListener {
     const { logs } = this.#options;
     for (const event of events) this.#follow(event);
     logs.known(this.#meta.catalogue.end);
+  }
+
+  delayed(again: () => void): void {
+    this.#options.clock.after(readAgainMs, again);
   }
 
   broken(error: unknown): void {

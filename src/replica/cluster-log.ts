@@ -48,6 +48,8 @@ export class ClusterLog implements LogDoor {
   #isIncomplete: boolean;
   /** The term in which appends are judged here; none while this replica does not lead. */
   #readyTerm = -1;
+  /** The term in which the owner was told what a leader goes by, committed or not; none while it was told what is committed. */
+  #toldTerm = -1;
   #preparing: { readonly term: number; readonly done: Promise<void> } | undefined;
   /** Where the batch stands that ends the stream, as far as a leader knows. */
   #closedAt: number | undefined;
@@ -146,7 +148,8 @@ export class ClusterLog implements LogDoor {
 
   /** This replica began or ceased to lead: what waited for either looks again. */
   #roleChanged(): void {
-    if (this.#readyTerm >= 0 && this.#leadingTerm() !== this.#readyTerm) {
+    if (this.#toldTerm >= 0 && this.#leadingTerm() !== this.#toldTerm) {
+      this.#toldTerm = -1;
       this.#readyTerm = -1;
       this.#known = undefined;
       // What it placed and is not committed another leader may cut off: of producers it knows nothing until it leads again.
@@ -220,7 +223,7 @@ export class ClusterLog implements LogDoor {
 
   ready(): Promise<void> | undefined {
     const term = this.#leadingTerm();
-    if (term !== undefined && term === this.#readyTerm) return undefined;
+    if (term !== undefined && term === this.#toldTerm) return undefined;
     if (this.#known?.index === this.#knowable) return undefined;
     if (this.#refreshing === undefined) {
       this.#refreshing = this.#refresh().finally(() => {
@@ -262,19 +265,42 @@ export class ClusterLog implements LogDoor {
 
   /** Reads what the log says once this term's first batch, and so all before it, is on the disk. */
   async #prepare(term: number): Promise<void> {
-    if (this.#preparing?.term !== term) this.#preparing = { term, done: this.#readPast(term) };
-    await this.#preparing.done;
+    const before = this.#preparing;
+    const preparing = before?.term === term ? before : { term, done: this.#readPast(term, before?.done) };
+    this.#preparing = preparing;
+    try {
+      await preparing.done;
+    } catch (error) {
+      // For want of files, perhaps: the next append has it read again.
+      if (this.#preparing === preparing) this.#preparing = undefined;
+      throw error;
+    }
   }
 
-  async #readPast(term: number): Promise<void> {
+  /** @param before The same of an earlier term: the owner is told by one at a time. */
+  async #readPast(term: number, before: Promise<void> | undefined): Promise<void> {
     this.#replica.want();
+    await before?.catch(() => {});
     await this.#until(() => this.#log.durableEnd.term === term, term);
     const { index } = this.#log.durableEnd;
     const { part, closedAt } = await this.#partAt(index);
+    this.#checkLeads(term);
+    this.#toldTerm = term;
+    this.#known = undefined;
     this.#owner.restored(part);
-    await recallProducers(this.#log, this.#owner);
+    await recallProducers(this.#log, {
+      restoring: (checkpoint) => {
+        this.#checkLeads(term);
+        this.#owner.restoring(checkpoint);
+      },
+      produced: (batch) => {
+        // Who leads no more may have another's batches here, before this one or in its place.
+        this.#checkLeads(term);
+        this.#owner.produced(batch);
+      },
+    });
     await this.#owner.recalling?.(this, index);
-    if (this.#leadingTerm() !== term) throw this.#notLeader();
+    this.#checkLeads(term);
     this.#readyTerm = term;
     this.#closedAt = closedAt;
     // No checkpoint comes behind the end: who leads next finds it there.
@@ -287,7 +313,7 @@ export class ClusterLog implements LogDoor {
     const known = await this.#partAt(this.#knowable);
     const term = this.#leadingTerm();
     // Who leads meanwhile was told more than what is committed.
-    if (term !== undefined && term === this.#readyTerm) return;
+    if (term !== undefined && term === this.#toldTerm) return;
     this.#known = known;
     // A log that began anew may lack the trim that let its base move there: what is below the base can't be read for all that.
     const logStart = Math.max(known.part.logStart, this.#log.base.offset);
@@ -334,6 +360,11 @@ export class ClusterLog implements LogDoor {
   #leadingTerm(): number | undefined {
     const state = this.#replica.state;
     return state?.role.kind === "leader" ? state.term : undefined;
+  }
+
+  /** @throws {NotLeaderError} The term is not led here, or not any more. */
+  #checkLeads(term: number): void {
+    if (this.#leadingTerm() !== term) throw this.#notLeader();
   }
 
   #notLeader(): NotLeaderError {

@@ -5,20 +5,22 @@
  * @module
  */
 import { sameBytes } from "../base/bytes.ts";
-import { DiskError } from "../base/disk-errors.ts";
-import { TailraceError } from "../base/errors.ts";
+import { DiskError, NoRoomError } from "../base/disk-errors.ts";
+import { limitPassed, TailraceError } from "../base/errors.ts";
 import { Slots } from "../base/slots.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
+import { noteMaxBytes } from "../log/format.ts";
 import type { DataFolder, GroupLog, NewGroup } from "../log/types.ts";
 import { isCaughtUp } from "../raft/group.ts";
 import { type NodeId, nodeOf, type ReplicaId, replicaId } from "../raft/types.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
-import { checkpointPrefixBytes, decodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
+import { checkpointPrefixBytes, decodeCheckpoint, encodeVoters, type StoredReplica } from "../wire/checkpoint.ts";
 import { ClusterLog } from "./cluster-log.ts";
 import { hexOf, replicaOf } from "./core-batch.ts";
 import type { LogDoor, LogDoors, LogOwner, NewLog, NewStream, StreamPart } from "./log-door.ts";
 import { creationOf } from "./log-past.ts";
 import type { RaftDriver } from "./raft-driver.ts";
+import { isDamaged } from "./replica-errors.ts";
 import type { ReplicaGroup } from "./replica-group.ts";
 
 /** What they stand on. */
@@ -39,6 +41,8 @@ export interface ClusterLogsOptions {
 
 /** Groups that are read for their opening at once. */
 const openingsAtOnce = 8;
+/** How long after want of files for that it is tried again, milliseconds. */
+const openAgainMs = 100;
 /** How long a group exists before its first voter stands for election, milliseconds. */
 const firstElectionMs = 25;
 /** The group of `_meta`, whose voters are the cluster's. */
@@ -51,7 +55,7 @@ export class ClusterLogs implements LogDoors {
   /** Groups that are here and take no part yet. */
   readonly #opening = new Set<number>();
   readonly #removing = new Map<number, Promise<void>>();
-  /** Groups whose logs are being let go, since their streams were moved away. */
+  /** Groups whose logs are being let go, since their streams were moved away, or begin anew. */
   readonly #leaving = new Map<number, Promise<void>>();
   readonly #slots = new Slots(openingsAtOnce);
   #known = 0;
@@ -79,8 +83,12 @@ export class ClusterLogs implements LogDoors {
     const { folder, renewed } = this.#options;
     for (const stream of streams) {
       if (!this.#isToBeRenewed(stream)) continue;
-      await folder.renew(groupOf(stream));
-      renewed(stream.id);
+      const { id } = stream;
+      const renewing = folder.renew(groupOf(stream)).then(() => renewed(id));
+      // Who removes it waits: a log ends once.
+      const leaving = renewing.finally(() => this.#leaving.delete(id));
+      this.#leaving.set(id, leaving);
+      await leaving;
     }
   }
 
@@ -97,7 +105,12 @@ export class ClusterLogs implements LogDoors {
     }
     const made = Promise.resolve();
     const { replica, door } = this.#add(log, owner, made);
-    this.#start(replica, made).catch((error: unknown) => this.#unexpected(error));
+    this.#start(replica, made).catch((error: unknown) => {
+      if (isDamaged(error) && this.#doors.get(stream.id) === door && this.#isToBeRenewed(stream)) {
+        this.#lose(door);
+        owner.lost?.();
+      } else this.#unexpected(error);
+    });
     return door;
   }
 
@@ -108,6 +121,7 @@ export class ClusterLogs implements LogDoors {
       const member = members.findLast((voter) => nodeOf(voter) === node);
       return member === undefined ? [] : [{ ...replicaOf(member), life: 0 }];
     });
+    checkVoters(part.name, voters);
     return { creation: creationOf(part, startOffset, voters), nodes };
   }
 
@@ -186,7 +200,8 @@ export class ClusterLogs implements LogDoors {
 
   /** What a lone voter has, nobody else does: it stays as it is. */
   #isToBeRenewed({ id, nodes }: Pick<StoredStream, "id" | "nodes">): boolean {
-    return nodes.length > 1 && !this.#leaving.has(id) && this.#options.folder.log(id)?.damage !== undefined;
+    const isGoing = this.#leaving.has(id) || this.#removing.has(id);
+    return nodes.length > 1 && !isGoing && this.#options.folder.log(id)?.damage !== undefined;
   }
 
   #isPlacedHere(nodes: readonly NodeId[]): boolean {
@@ -223,15 +238,37 @@ export class ClusterLogs implements LogDoors {
     this.#opening.add(group);
     try {
       await made;
-      await this.#slots.acquire();
-      try {
-        await this.#options.driver.open(replica);
-      } finally {
-        this.#slots.release();
-      }
+      await this.#takePart(replica);
     } finally {
       this.#opening.delete(group);
       this.#tellKnown();
+    }
+  }
+
+  /** Damage to what a start reads would never be mended: who takes no part asks nobody for it. The log begins anew instead. */
+  #lose(door: ClusterLog): void {
+    const { group } = door;
+    door.close();
+    this.#doors.delete(group);
+    this.#options.driver.closeGroup(group, "its log is damaged");
+    this.#opening.add(group);
+    this.#tellKnown();
+  }
+
+  /** What is read for it needs files, and want of those passes. */
+  async #takePart(replica: ReplicaGroup): Promise<void> {
+    const { driver } = this.#options;
+    for (;;) {
+      await this.#slots.acquire();
+      try {
+        return await driver.open(replica);
+      } catch (error) {
+        const isWanted = driver.group(replica.group) === replica && !driver.isStopped;
+        if (!(error instanceof NoRoomError) || !isWanted) throw error;
+      } finally {
+        this.#slots.release();
+      }
+      await new Promise<void>((resolve) => driver.options.clock.after(openAgainMs, resolve));
     }
   }
 
@@ -260,9 +297,21 @@ export class ClusterLogs implements LogDoors {
 
   /** A log that is damaged, or that closes, takes no part; what the disk says the data folder tells the node. */
   #unexpected(error: unknown): void {
-    if (error instanceof TailraceError || error instanceof DiskError) return;
+    if (error instanceof TailraceError || error instanceof DiskError || error instanceof NoRoomError) return;
     this.#options.driver.broken(error);
   }
+}
+
+/**
+ * What is in the catalogue every node makes: that its voters can be kept is found before.
+ * @throws {TailraceError} `limit`.
+ */
+export function checkVoters(name: string, voters: readonly StoredReplica[]): void {
+  const actual = encodeVoters(voters).length;
+  if (actual <= noteMaxBytes) return;
+  const limit = { name: "voters_max_bytes", value: noteMaxBytes, actual };
+  const todo = `Give it a replication_factor below ${voters.length}, or the nodes shorter ids`;
+  throw limitPassed(`Cannot create stream "${name}"`, limit, todo, { stream: name, fate: "nothing_written" });
 }
 
 /** The group of a stream that the catalogue has. */

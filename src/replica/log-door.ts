@@ -114,6 +114,8 @@ export interface LogOwner {
   restored(part: StreamPart): void;
   /** Told before the first append what the last checkpoint says: `produced` follows. */
   restoring(checkpoint: Pick<StreamPart, "producers">): void;
+  /** Told that its log could not be opened for damage and begins anew: there is none until then. */
+  lost?(): void;
   /** Told of each batch behind that checkpoint which names its producer, in order. */
   produced(batch: BatchHeader & { readonly producer: ProducerStamp }): void;
   /** Told, before the first append of a term, below which index all will be committed: what it needs of that it reads now. */

@@ -56,6 +56,8 @@ export function runLogEffect(driver: RaftDriver, found: ReplicaGroup, effect: Lo
       });
       return;
     case "install":
+      // What is discarded had them, or what comes has them again.
+      found.cutTrims(0);
       change(driver, found, async () => {
         // What is discarded is remembered first: without that, a vote could go to a log that lacks what this one held.
         await saveFloor(log, driver.core.group(effect.group)?.floor);

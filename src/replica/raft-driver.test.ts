@@ -7,7 +7,7 @@ import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import { systemHash } from "../host/hash.ts";
-import type { DataFolder, GroupLog } from "../log/types.ts";
+import type { DataFolder, GroupLog, NewBatch } from "../log/types.ts";
 import { sourceOf } from "../raft/group.ts";
 import type { Hello } from "../raft/inputs.ts";
 import {
@@ -21,7 +21,7 @@ import {
   replicaId,
 } from "../raft/types.ts";
 import { builtInSettings } from "../stream/settings.ts";
-import { encodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
+import { encodeCheckpoint, encodeFence, encodeLeaderChange, encodeTrim, encodeVoters } from "../wire/checkpoint.ts";
 import { ClusterLog } from "./cluster-log.ts";
 import { coreBatch, hexOf, replicaOf } from "./core-batch.ts";
 import { emptyPart, type LogOwner } from "./log-door.ts";
@@ -44,7 +44,9 @@ async function oneBatch(log: GroupLog): Promise<void> {
 }
 
 /** Methods of a log in place of its own. */
-type Instead = (log: GroupLog) => Partial<Pick<GroupLog, "append" | "digestAt" | "install" | "save" | "selfCheck">>;
+type Instead = (
+  log: GroupLog,
+) => Partial<Pick<GroupLog, "append" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">>;
 
 /** What is to be done later is done when a test says so. */
 class HandClock implements Clock {
@@ -122,6 +124,7 @@ class Node {
       isAlone = false,
       /** Whether the log names it as a voter. */
       isNamed = true,
+      voters = undefined as readonly ReplicaId[] | undefined,
       before = async (_log: GroupLog) => {},
       /** Called while it is not open yet. */
       added = (_replica: ReplicaGroup) => {},
@@ -131,7 +134,7 @@ class Node {
     const folder = await openFolder(temporaryFolder());
     const self = replicaId("1", hexOf(folder.diskId), 0);
     const others = isAlone ? [] : [second, third];
-    await makeLog(folder, isNamed ? [self, ...others] : others);
+    await makeLog(folder, voters ?? (isNamed ? [self, ...others] : others));
     const node = new Node(folder, self, instead, settings);
     await before(node.log);
     const replica = node.driver.add(present(node.driver.options.folder.log(group), "it was made"), self);
@@ -285,6 +288,53 @@ describe("RaftDriver", () => {
     assert.deepEqual(floors, [1]);
   });
 
+  test("a trim that was cut off when the log began anew lets nothing go", async () => {
+    const roll = { maxBytes: 1, maxAgeMicros: Number.POSITIVE_INFINITY };
+    const neverRoll = { ...roll, maxBytes: Number.POSITIVE_INFINITY };
+    const state = () => encodeCheckpoint({ ...anyState, voters: [replicaOf(second)] });
+    /** Batches of a leader of `term`, of which every second is a checkpoint as long as they roll. */
+    const written = async (term: number, rolled: number, others: readonly NewBatch[]) => {
+      const log = await makeLog(await openFolder(temporaryFolder()), [second]);
+      log.rollBy(roll, state);
+      const change = { kind: BatchKind.leaderChange, payload: encodeLeaderChange(replicaOf(second)), recordCount: 0 };
+      await log.append({ ...change, begins: { term, votedFor: replicaOf(second) } });
+      for (let more = 0; more < rolled; more++) await log.append(records(`${term}`));
+      log.rollBy(neverRoll, state);
+      for (const other of others) await log.append(other);
+      return (await log.read({ from: { index: 1 }, belowIndex: log.end.index, maxBytes: 1 << 20 })).map(coreBatch);
+    };
+    const anyBatch = records("z");
+    const trim = { kind: BatchKind.trim, payload: encodeTrim({ logStart: 0, baseIndex: 4 }), recordCount: 0 };
+    const lost = await written(1, 2, [trim]);
+    const [, checkpoint, ...kept] = await written(2, 1, [anyBatch, anyBatch, anyBatch]);
+    assert.deepEqual(lost.map(({ kind }) => kind).slice(3), [BatchKind.checkpoint, BatchKind.records, BatchKind.trim]);
+    const before = present(checkpoint?.before, "a segment begins");
+
+    // Batch 0 is that of a log with the same voters.
+    const node = await Node.make(() => ({}), { voters: [second] });
+    await node.followsSecond(1);
+    const early = { group, term: 1, id: node.lastFetch, commit: 1 };
+    node.receives({ kind: "following", ...early }, { kind: "batches", ...early, batches: lost });
+    await until(() => node.log.durableEnd.index === 7);
+    await node.followsSecond(2);
+    node.receives({ kind: "restart", group, term: 2, id: node.lastFetch, base: 2, before });
+    await node.fetch();
+    const anew = { group, term: 2, id: node.lastFetch, commit: 3 };
+    node.receives(
+      { kind: "following", ...anew },
+      { kind: "batches", ...anew, batches: [present(checkpoint, "it is")] },
+    );
+    await until(() => node.log.base.index === 2);
+    await node.fetch();
+    const rest = { group, term: 2, id: node.lastFetch, commit: 7 };
+    node.receives({ kind: "following", ...rest }, { kind: "batches", ...rest, batches: kept });
+    await until(() => node.log.commit.index === 7);
+    // What goes wrong from here on nobody waits for: it would end the process.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(node.log.base.index, 2);
+    node.driver.stop();
+  });
+
   test("an append that is refused because the log is damaged has the replica look for the damage, and lead no more", async () => {
     const words = { what: "Cannot append", why: "the log is damaged", todo: "Wait" };
     let checks = 0;
@@ -422,6 +472,37 @@ describe("RaftDriver", () => {
     node.driver.stop();
   });
 
+  test("more voters than a replica can keep the names of are refused before they are written", async () => {
+    const node = await Node.make(() => ({}), { isAlone: true });
+    node.replica.want();
+    await until(() => node.core.role.kind === "leader");
+    const others = [1, 2, 3, 4, 5, 6].map((n) => replicaId(`${n}`.repeat(63), `${n}${n}`.repeat(16), 0));
+    await assert.rejects(node.replica.change([node.self, ...others]), {
+      name: "RefusedError",
+      message: "the names of 7 voters take 533 bytes, and the limit voters_max_bytes is 512",
+    });
+    node.driver.stop();
+  });
+
+  test("a fault in the middle of a step is told, and nothing more is taken, whatever who called makes of it", async () => {
+    const faults: unknown[] = [];
+    const fault = new Error("an invariant does not hold");
+    let steps = 0;
+    const folder = await openFolder(temporaryFolder());
+    const driver = new RaftDriver({
+      ...{ node: "1", disk: hexOf(folder.diskId), incarnation: 1, folder, net: new SilentNet() },
+      ...{ clock: new HandClock(), hash: systemHash, random: () => 0.5, settings: lanSettings },
+      stepped: () => {
+        steps += 1;
+        throw fault;
+      },
+      broken: (error) => faults.push(error),
+    });
+    driver.called("2", []);
+    driver.called("2", []);
+    assert.deepEqual([steps, faults, driver.isStopped], [1, [fault], true]);
+  });
+
   test("batches that do not begin where the log ends are not taken, and asked for again", async () => {
     const node = await Node.make(() => ({}));
     await node.followsSecond(1);
@@ -457,6 +538,136 @@ describe("RaftDriver", () => {
     node.driver.accepted(hello);
     node.driver.fromFollower(hello, [{ kind: "fetch", group, term, id: 1, replica: second, ...position }]);
     assert.equal((await appended).index, 3);
+    node.driver.stop();
+  });
+});
+
+/** Notes what it is told of its log. */
+class Told implements LogOwner {
+  readonly fences: string[] = [];
+  readonly steps: string[] = [];
+
+  restored({ fence }: { fence: Uint8Array }): void {
+    this.steps.push("restored");
+    this.fences.push(new TextDecoder().decode(fence));
+  }
+
+  restoring(): void {
+    this.steps.push("restoring");
+  }
+
+  produced({ index }: { index: number }): void {
+    this.steps.push(`produced ${index}`);
+  }
+
+  checkpointPart() {
+    return anyState;
+  }
+}
+
+/** What waits for it goes on when a test says so. */
+function gate(): { passed: Promise<void>; open: () => void } {
+  let open = () => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open };
+}
+
+const producer = { id: new Uint8Array(16).fill(1), epoch: 0 };
+
+describe("ClusterLog", () => {
+  test("what a leader goes by is not taken back by who read before what was committed until then", async () => {
+    const [reader, recall] = [gate(), gate()];
+    let isOpen = false;
+    let checkpoints = 0;
+    const fence = { kind: BatchKind.fence, payload: encodeFence(new TextEncoder().encode("new")), recordCount: 0 };
+    const node = await Node.make(
+      (log) => ({
+        lastCheckpoint: async () => {
+          checkpoints += 1;
+          if (checkpoints === 1) await reader.passed;
+          return await log.lastCheckpoint();
+        },
+        headers: async function* (index) {
+          if (isOpen) await recall.passed;
+          yield* log.headers(index);
+        },
+      }),
+      {
+        isAlone: true,
+        before: async (log) => void (await log.append({ ...fence, begins: { term: 1, votedFor: replicaOf(second) } })),
+      },
+    );
+    isOpen = true;
+    const told = new Told();
+    const door = new ClusterLog(node.replica, told);
+    const read = door.ready();
+    await until(() => checkpoints === 1);
+    const appended = door.append(records("a"));
+    await until(() => told.steps.includes("restoring"));
+    reader.open();
+    await read;
+    recall.open();
+    await appended;
+    assert.equal(told.fences.at(-1), "new");
+    node.driver.stop();
+  });
+
+  test("who led an earlier term tells nothing more of the past once it leads again", async () => {
+    const first = gate();
+    let readings = -1;
+    const node = await Node.make(
+      (log) => ({
+        headers: async function* (index) {
+          readings += 1;
+          if (readings === 1) await first.passed;
+          yield* log.headers(index);
+        },
+      }),
+      {
+        before: async (log) => {
+          const begins = { term: 1, votedFor: replicaOf(second) };
+          await log.append({ ...records("x"), producer: { ...producer, sequence: 0 }, begins });
+          await log.append({ ...records("y"), producer: { ...producer, sequence: 1 } });
+        },
+      },
+    );
+    const told = new Told();
+    const door = new ClusterLog(node.replica, told);
+    await node.wins();
+    const early = door.append(records("a"));
+    const refused = assert.rejects(early, { name: "NotLeaderError" });
+    await until(() => readings === 1);
+    await node.followsSecond(node.core.term + 1);
+    await node.wins();
+    const late = door.append(records("b"));
+    late.catch(() => {});
+    await until(() => node.log.durableEnd.term === node.core.term);
+    first.open();
+    await refused;
+    await until(() => node.log.durableEnd.offset === 3);
+    const once = ["restored", "restoring", "produced 1", "produced 2"];
+    // Another began to lead in between, which is why all is forgotten.
+    assert.deepEqual(told.steps, ["restored", "restoring", "restoring", ...once]);
+    node.driver.stop();
+  });
+
+  test("what could not be read for want of files is read again for the next append", async () => {
+    let refusals = 0;
+    const node = await Node.make(
+      (log) => ({
+        headers: async function* (index) {
+          if (refusals-- > 0) throw new NoRoomError("too many open files", "EMFILE");
+          yield* log.headers(index);
+        },
+      }),
+      { isAlone: true },
+    );
+    refusals = 1;
+    const door = new ClusterLog(node.replica, new Told());
+    await assert.rejects(door.append(records("a")), { name: "NoRoomError" });
+    assert.equal((await door.append(records("a"))).baseOffset, 0);
     node.driver.stop();
   });
 });

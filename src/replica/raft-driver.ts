@@ -220,6 +220,11 @@ export class RaftDriver {
         this.options.stepped?.(next, effects);
         for (const effect of effects) this.#do(effect);
       }
+    } catch (error) {
+      // Half of a step is done, and nothing that would follow from it is sure. Who called may take it for a call that failed.
+      this.#isStopped = true;
+      this.#timer?.cancel();
+      this.broken(error);
     } finally {
       this.#isRunning = false;
     }

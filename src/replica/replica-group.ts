@@ -7,13 +7,14 @@ import { BatchKind } from "../base/batch.ts";
 import { sameBytes } from "../base/bytes.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { limitPassed } from "../base/errors.ts";
+import { noteMaxBytes } from "../log/format.ts";
 import type { AppendedBatch, GroupLog, NewBatch, SegmentLimits } from "../log/types.ts";
 import type { Group } from "../raft/group.ts";
 import type { GroupInput } from "../raft/inputs.ts";
 import { takesAppends } from "../raft/leading.ts";
 import type { Effect } from "../raft/turn.ts";
 import type { Before, LeaderMessage, NodeId, RaftSettings, ReplicaId } from "../raft/types.ts";
-import { type CheckpointState, encodeCheckpoint } from "../wire/checkpoint.ts";
+import { type CheckpointState, encodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
 import { beforeOf, replicaOf } from "./core-batch.ts";
 import { FateUnknownError, isDamaged, NotLeaderError, RefusedError } from "./replica-errors.ts";
 
@@ -184,6 +185,11 @@ export class ReplicaGroup {
   change(voters: readonly ReplicaId[], force = false): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(new RefusedError(this.#ended));
     if (this.#change) return Promise.reject(new RefusedError("another change of voters is under way"));
+    const bytes = encodeVoters(voters.map(replicaOf)).length;
+    if (bytes > noteMaxBytes) {
+      const why = `the names of ${voters.length} voters take ${bytes} bytes, and the limit voters_max_bytes is ${noteMaxBytes}`;
+      return Promise.reject(new RefusedError(why));
+    }
     return new Promise((resolve, reject) => {
       this.#change = { resolve, reject };
       this.#core.feed({ kind: "change", voters, force });

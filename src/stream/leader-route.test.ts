@@ -5,8 +5,9 @@ import { TailraceError } from "../base/errors.ts";
 import { ClosedError, FateUnknownError, NotLeaderError, RefusedError } from "../replica/replica-errors.ts";
 import { LeaderRoute } from "./leader-route.ts";
 import { LostError, UnreachableError } from "./peers.ts";
+import { streamNotFound } from "./refusals.ts";
 import { fateUnknown, notLeader } from "./routed-refusals.ts";
-import { Answers, homeOf, ScriptedGroup } from "./testdata/scripted-route.ts";
+import { Answers, homeOf, quickLimits, ScriptedGroup } from "./testdata/scripted-route.ts";
 import type { Routing } from "./types.ts";
 
 const asked = { what: 'Cannot append to stream "s"', stream: "s" };
@@ -65,6 +66,16 @@ describe("a request for a leader", () => {
     answers.of("a", points("here")).of("a", say("done by a"));
     assert.equal(await lead({ here: fail(new Error("a log would be made")), repeats: false }), "done by a");
     assert.deepEqual(answers.asked, ["a", "a"]);
+  });
+
+  test("keeps in mind who leads no more streams than there may be", { timeout }, async () => {
+    const home = homeOf({}, ["a"], { ...quickLimits, streamsMax: 2 });
+    for (const id of [1, 2, 1, 3]) {
+      const group = { id, door: undefined, gone: () => streamNotFound("s") };
+      const route = new LeaderRoute(home, group, { address: "" });
+      await route.lead({ asked, here: fail(new NotLeaderError(id, null)), there: say("done"), repeats: true });
+    }
+    assert.deepEqual([...home.leaders.keys()], [1, 3]);
   });
 
   test("that is refused here goes where the refusal says", { timeout }, async () => {

@@ -210,7 +210,7 @@ export class LeaderRoute {
     const timeoutMs = Math.min(limits.forwardMaxMs, this.#client.remainingMs ?? Number.POSITIVE_INFINITY);
     try {
       const answer = await there(node, { client: this.#client.address, timeoutMs, signal: abort.signal });
-      if (this.#group.door === undefined && node !== peers.self) leaders.set(this.#group.id, node);
+      if (this.#group.door === undefined && node !== peers.self) this.#remember(node);
       return answer;
     } catch (error) {
       if (leaders.get(this.#group.id) === node) leaders.delete(this.#group.id);
@@ -218,6 +218,15 @@ export class LeaderRoute {
     } finally {
       stop();
     }
+  }
+
+  /** Streams come and go, and nobody tells of those that are gone: who leads the ones that were asked for last is kept. */
+  #remember(node: string): void {
+    const { leaders, limits } = this.#home;
+    leaders.delete(this.#group.id);
+    leaders.set(this.#group.id, node);
+    const [oldest] = leaders.keys();
+    if (leaders.size > limits.streamsMax && oldest !== undefined) leaders.delete(oldest);
   }
 
   /** Some time before the next try, unless somebody else leads before. */

@@ -6,6 +6,7 @@ import { MemoryFolder } from "../../test/support/memory-folder.ts";
 import { assertRefused } from "../../test/support/refusal.ts";
 import { payloadOf, streamsOf } from "../../test/support/streams.ts";
 import { RecordsSchema } from "../wire/gen/tailrace/v1/record_pb.ts";
+import { LogStream } from "./log-stream.ts";
 import type { Start, Stream } from "./types.ts";
 
 async function newStream(folder = new MemoryFolder()): Promise<Stream> {
@@ -79,6 +80,30 @@ describe("LogStream", () => {
     });
     assert.deepEqual(await readValues(stream), ["1"]);
     assert.equal((await stream.append(payloadOf("3"))).startOffset, 1);
+  });
+
+  test("a read under which another leader's trim goes on is refused, and passes over nothing", async () => {
+    const folder = new MemoryFolder();
+    const stream = await newStream(folder);
+    assert.ok(stream instanceof LogStream);
+    for (const value of ["1", "2", "3"]) await stream.append(payloadOf(value));
+    const { log: own } = stream;
+    const log = folder.log(stream.id);
+    assert.ok(log && own.door);
+    const read = log.read.bind(log);
+    let isTrimmed = false;
+    log.read = async (request) => {
+      isTrimmed = true;
+      return (await read(request)).filter(({ baseOffset }) => baseOffset >= 2);
+    };
+    own.door.ready = () => {
+      if (isTrimmed) own.restored({ ...own.state.part, logStart: 2 });
+      return undefined;
+    };
+    await assertRefused(stream.read({ startOffset: 0, maxBytes: 1 << 20, controlBatches: false }), {
+      reason: "below_log_start",
+      facts: { stream: "a", logStart: 2, nextOffset: 3 },
+    });
   });
 
   test("reads below log start or past the end are refused with both", async () => {

@@ -190,7 +190,11 @@ export class LogStream implements Stream, RetainedStream {
     const { door } = this.log;
     if (door === undefined) return { batches: [], nextOffset: request.startOffset };
     try {
-      return await this.log.unlessDeleted(readSlices(door, request));
+      const result = await this.log.unlessDeleted(readSlices(door, request));
+      const [first] = result.batches;
+      // Offsets are dense: what is left out went with a trim by another leader, which is known here once it is looked for.
+      if (first !== undefined && first.batch.baseOffset > request.startOffset) await this.log.ready();
+      return result;
     } finally {
       // What was below log start may have gone in the middle: then neither what was read counts nor what went wrong.
       if (request.startOffset < this.logStart && !this.deleted) this.#checkOffset(request.startOffset);

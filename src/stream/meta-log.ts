@@ -5,7 +5,7 @@
  */
 import { present } from "../base/assert.ts";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
-import { DataFolderError } from "../base/disk-errors.ts";
+import { DataFolderError, NoRoomError } from "../base/disk-errors.ts";
 import { emptyPart, type LogDoor, type LogDoors, type LogOwner, type StreamPart } from "../replica/log-door.ts";
 import { decodeStoredCheckpoint } from "../replica/log-past.ts";
 import { decodeMetaChange, encodeMetaChange, type MetaChange, noneChosen } from "../wire/catalogue.ts";
@@ -30,6 +30,8 @@ export interface MetaBirth {
 export interface MetaListener {
   /** Changes were committed, in this order. */
   changed(events: readonly CatalogueEvent[]): void;
+  /** Want of files keeps it from being followed for now: `again` is to be called a little later. */
+  delayed(again: () => void): void;
   /** The catalogue can't be followed any more: the node is to end. */
   broken(error: unknown): void;
 }
@@ -122,7 +124,8 @@ export class MetaLog {
       },
       (error: unknown) => {
         this.#isReading = false;
-        this.#listener?.broken(error);
+        if (error instanceof NoRoomError) this.#listener?.delayed(() => this.#read());
+        else this.#listener?.broken(error);
       },
     );
   }

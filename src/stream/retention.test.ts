@@ -107,6 +107,29 @@ describe("retention by age", () => {
     assert.equal(await look(stream, newest + 12 * second), false, "the rest is younger");
   });
 
+  test("lets a segment be that is not there any more when it is looked at, and looks again", async () => {
+    for (const settings of [{ retentionAgeS: 10 }, { retentionBytes: 1 << 20 }]) {
+      const folder = new MemoryFolder();
+      const stream = await openStream(folder, settings);
+      for (let record = 0; record < 6; record++) await stream.append(payloadOf("x".repeat(600_000)));
+      const log = folder.log(stream.id);
+      assert.ok(log);
+      // Another node came to lead, and had it cut off here.
+      const read = log.read.bind(log);
+      const before = segments(folder, stream);
+      log.read = async (request) => {
+        const isGone = "index" in request.from && before.indexOf(request.from.index) > 0;
+        return isGone ? [] : await read(request);
+      };
+      const nowMicros = folder.nowMicros + 11 * second;
+      assert.equal(await look(stream, nowMicros), true);
+      assert.deepEqual([stream.logStart, segments(folder, stream)], [0, before]);
+      log.read = read;
+      assert.equal(await look(stream, nowMicros), true);
+      assert.ok(stream.logStart > 0);
+    }
+  });
+
   test("empties a stream that nobody appends to: its segment goes too, and its offsets stay", async () => {
     let folder = new MemoryFolder();
     let stream = await openStream(folder, { retentionAgeS: 10 });

@@ -6,7 +6,6 @@
  * Elsewhere: doing it (`stream-changes.ts`), and when (`retention-rounds.ts`).
  * @module
  */
-import { present } from "../base/assert.ts";
 import type { LogDoor, SegmentSize } from "../replica/log-door.ts";
 import type { StreamLog } from "./stream-log.ts";
 
@@ -63,6 +62,7 @@ export class StreamRetention {
     if (retentionAgeS > 0) {
       const ageMicros = retentionAgeS * 1e6;
       const young = await this.#firstYoung(door, segments, commit.offset, nowMicros - ageMicros);
+      if (young === undefined) return { what: "all" };
       if (young.at === segments.length) return { what: "nothing", end: commit.offset };
       base = Math.max(base, young.at);
       const isLast = young.at === segments.length - 1;
@@ -70,7 +70,8 @@ export class StreamRetention {
     }
     const first = segments[base];
     if (base > 0 && first !== undefined) {
-      return { what: "some", index: first.firstIndex, offset: await offsetOf(door, first) };
+      const offset = await offsetOf(door, first);
+      return offset === undefined ? { what: "all" } : { what: "some", index: first.firstIndex, offset };
     }
     this.#quiet = quiet;
     return { what: "all" };
@@ -85,19 +86,20 @@ export class StreamRetention {
 
   /**
    * Number of the oldest segment with a record as young as `cutoffMicros` or younger, and when its newest one was
-   * appended; the count of segments: there is none. Each newest record is asked itself: an index is a cache, and what goes
-   * does not come back.
+   * appended; the count of segments: there is none. Undefined: they are others by now. Each newest record is asked itself:
+   * an index is a cache, and what goes does not come back.
    */
   async #firstYoung(
     door: LogDoor,
     segments: readonly SegmentSize[],
     logEnd: number,
     cutoffMicros: number,
-  ): Promise<{ at: number; newestMicros: number }> {
+  ): Promise<{ at: number; newestMicros: number } | undefined> {
     for (const at of segments.keys()) {
       if (at === lookMaxSegments) return { at, newestMicros: cutoffMicros };
       const next = segments[at + 1];
       const end = next === undefined ? logEnd : await offsetOf(door, next);
+      if (end === undefined) return undefined;
       // What readers are not given any more has no age.
       if (end <= this.#log.logStart) continue;
       const newestMicros = await this.#log.times.of(end - 1);
@@ -121,9 +123,9 @@ function newestOf(door: LogDoor): number | undefined {
   return door.segmentSizes().at(-1)?.firstIndex;
 }
 
-/** Offset that a segment begins with. */
-async function offsetOf(door: LogDoor, { firstIndex }: SegmentSize): Promise<number> {
+/** Offset that a segment begins with; undefined: another node leads meanwhile, and had it cut off here, or let go. */
+async function offsetOf(door: LogDoor, { firstIndex }: SegmentSize): Promise<number | undefined> {
   const request = { from: { index: firstIndex }, belowIndex: firstIndex + 1, maxBytes: 1 };
   const [checkpoint] = await door.read(request);
-  return present(checkpoint, `the segment of group ${door.group} at ${firstIndex} has no checkpoint`).baseOffset;
+  return checkpoint?.baseOffset;
 }

@@ -161,20 +161,26 @@ export class StreamLog implements LogOwner, CountedLog {
   }
 
   /**
-   * It was moved away: its log here goes. Who follows it here goes on elsewhere.
+   * It was moved away: its log here goes.
    * @throws {NoRoomError} The log may be attached again.
    */
   async leave(): Promise<void> {
     if (this.#door === undefined || this.#made !== undefined || this.isDeleted) return;
+    const leaving = this.home.logs.leave(this.stored);
+    this.lost();
+    await leaving;
+  }
+
+  /** Its log is here no more: who follows it here goes on elsewhere. */
+  lost(): void {
+    if (this.isDeleted) return;
     const { logStart, highWatermark } = this;
     this.#left = { logStart, highWatermark };
-    const leaving = this.home.logs.leave(this.stored);
     this.watchers.detach();
     this.#door = undefined;
     this.retention.changed();
     this.recount();
     this.watchers.wake();
-    await leaving;
   }
 
   /** The catalogue says something else of it. */

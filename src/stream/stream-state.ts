@@ -7,6 +7,7 @@ import { BatchKind } from "../base/batch.ts";
 import type { Limits } from "../base/limits.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogDoor, StreamPart } from "../replica/log-door.ts";
+import { RefusedError } from "../replica/replica-errors.ts";
 import { encodeFence, encodeTrim, type StoredTrim } from "../wire/checkpoint.ts";
 import { encodeSettings } from "../wire/settings.ts";
 import { limitsOf } from "./settings.ts";
@@ -67,6 +68,9 @@ export class StreamState {
         recordCount: 0,
         frees: true,
         rolls,
+        admit: () => {
+          if (change.kind === "trim") checkBase(door, change.trim);
+        },
         stamped: (index) => {
           restored = this.#restored;
           this.#dropRefused(index);
@@ -100,6 +104,15 @@ export class StreamState {
   #dropRefused(index: number): void {
     while ((this.#placed.at(-1)?.index ?? -1) >= index) this.#placed.pop();
   }
+}
+
+/**
+ * Every replica lets its files go by a trim. Which checkpoint it names was looked up before, and if another node led since, that may
+ * have been cut off. @throws {RefusedError}
+ */
+function checkBase(door: LogDoor, { baseIndex }: StoredTrim): void {
+  if (baseIndex <= door.baseIndex || door.segmentSizes().some(({ firstIndex }) => firstIndex === baseIndex)) return;
+  throw new RefusedError(`no segment begins at index ${baseIndex} any more`);
 }
 
 function batchOf(change: StreamChange): { kind: BatchKind; payload: Uint8Array } {

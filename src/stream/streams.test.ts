@@ -6,7 +6,8 @@ import { MemoryFolder } from "../../test/support/memory-folder.ts";
 import { assertRefused, assertRefuses } from "../../test/support/refusal.ts";
 import { payloadOf, streamsOf } from "../../test/support/streams.ts";
 import { BatchKind, type StoredBatch } from "../base/batch.ts";
-import { DataFolderError } from "../base/disk-errors.ts";
+import { DataFolderError, NoRoomError } from "../base/disk-errors.ts";
+import { limitPassed } from "../base/errors.ts";
 import { decodeMetaChange } from "../wire/catalogue.ts";
 import { checkpointPrefixBytes, decodeCheckpoint } from "../wire/checkpoint.ts";
 import { builtInSettings } from "./settings.ts";
@@ -30,6 +31,38 @@ describe("a first start", () => {
       ...{ clusterId: streams.clusterId, streams: [] },
       chosen: { added: [], removed: [] },
     });
+  });
+
+  test("serves the others where a limit keeps one stream's log from being made", async () => {
+    const folder = new MemoryFolder();
+    const streams = await streamsOf(folder);
+    await streams.create("a", {});
+    const { create } = folder;
+    folder.create = (group) => {
+      if (group.group === 0) return create.call(folder, group);
+      throw limitPassed("Cannot take one more stream", { name: "journal_snapshot_max_bytes", value: 1 }, "Delete some");
+    };
+    await assertRefused(streams.create("b", {}), { reason: "limit" });
+    const after = folder.reopen();
+    after.create = folder.create;
+    const started = await streamsOf(after);
+    assert.deepEqual(names(started), ["a", "b"]);
+    assert.equal((await started.get("a").append(payloadOf("x"))).startOffset, 0);
+  });
+
+  test("follows the catalogue although there were too many open files to read it once", async () => {
+    const folder = new MemoryFolder();
+    const streams = await streamsOf(folder);
+    const log = folder.log(0);
+    assert.ok(log);
+    const read = log.read.bind(log);
+    let refusals = 1;
+    log.read = async (request) => {
+      if (refusals-- > 0) throw new NoRoomError("too many open files", "EMFILE");
+      return await read(request);
+    };
+    await streams.create("a", {});
+    assert.deepEqual(names(streams), ["a"]);
   });
 
   test("without _meta, but with other groups, is refused and removes nothing", async () => {

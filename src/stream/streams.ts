@@ -90,6 +90,9 @@ export async function openStreams(options: StreamsOptions): Promise<LocalStreams
   return streams;
 }
 
+/** How long after want of files for it the catalogue is read again, milliseconds. */
+const readAgainMs = 100;
+
 interface Creation {
   readonly settings: StreamSettings;
   readonly stream: Promise<LogStream>;
@@ -212,6 +215,10 @@ class CatalogueStreams implements LocalStreams, MetaListener {
     const { logs } = this.#options;
     for (const event of events) this.#follow(event);
     logs.known(this.#meta.catalogue.end);
+  }
+
+  delayed(again: () => void): void {
+    this.#options.clock.after(readAgainMs, again);
   }
 
   broken(error: unknown): void {
@@ -431,6 +438,8 @@ function streamOf(stored: StoredStream, home: StreamHome): LogStream {
   return new LogStream(new StreamLog(stored, { name, settings, ...emptyPart }, home));
 }
 
+/** Want of room passes, and so may a limit of this node, which others that have the stream may not meet. */
 function leaveForLater(error: unknown): void {
-  if (!(error instanceof NoRoomError)) throw error;
+  const isLimit = error instanceof TailraceError && error.reason === "limit";
+  if (!isLimit && !(error instanceof NoRoomError)) throw error;
 }

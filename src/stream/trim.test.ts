@@ -6,6 +6,7 @@ import { assertRefused } from "../../test/support/refusal.ts";
 import { payloadOf, streamsOf } from "../../test/support/streams.ts";
 import { BatchKind } from "../base/batch.ts";
 import { checkpointPrefixBytes, decodeCheckpoint, decodeTrim } from "../wire/checkpoint.ts";
+import { LogStream } from "./log-stream.ts";
 import type { Stream } from "./types.ts";
 
 async function streamOf(folder: MemoryFolder): Promise<Stream> {
@@ -54,6 +55,24 @@ describe("trim()", () => {
     assert.equal(await stream.resolve({ at: "earliest" }), 3);
     assert.equal(await stream.resolve({ at: "time", micros: 0 }), 3);
     assert.equal(await stream.resolve({ at: "before_end", count: 100 }), 3);
+  });
+
+  test("names no base that was cut off since it was looked up: every replica would look for it", async () => {
+    const folder = new MemoryFolder();
+    folder.rollAfterBatches = 3;
+    const stream = await streamOf(folder);
+    assert.ok(stream instanceof LogStream);
+    await appendMany(stream, 9);
+    const { door } = stream.log;
+    assert.ok(door);
+    const { baseIndexFor } = door;
+    // No segment begins there.
+    door.baseIndexFor = async () => 2;
+    const written = folder.log(stream.id)?.batches.length;
+    await assert.rejects(stream.trim(5), { name: "RefusedError", message: "no segment begins at index 2 any more" });
+    assert.equal(folder.log(stream.id)?.batches.length, written);
+    door.baseIndexFor = baseIndexFor;
+    assert.equal(await stream.trim(5), 5);
   });
 
   test("a trim that changes nothing writes nothing", async () => {

@@ -25,6 +25,11 @@ for (const { what, spoil, says } of [
     says: /mended|repaired/,
   },
   {
+    what: "a byte that has flipped in the checkpoint that a start reads: the segment is begun anew",
+    spoil: (file: string) => flipByte(file, 150),
+    says: /was damaged: it is fetched anew/,
+  },
+  {
     what: "a segment that lost its end is begun anew",
     spoil: (file: string) => fs.truncateSync(file, 2 * valueBytes),
     says: /was damaged: it is fetched anew/,

@@ -81,17 +81,27 @@ export class ForwardSeries implements PeerSeries {
   }
 
   async #run(): Promise<void> {
-    const { log, headers, explain } = this.#options;
+    const { log, headers } = this.#options;
     try {
       for await (const { appended } of log.appendStream(this.#requests, { headers, signal: this.#abort.signal })) {
+        const answer = appended && appendAnswer(appended);
         const next = this.#unanswered.shift();
-        if (appended === undefined || next === undefined) throw new LostError("an answer belongs to no append");
-        next.resolve(appendAnswer(appended));
+        if (answer === undefined || next === undefined) throw new LostError("an answer belongs to no append");
+        next.resolve(answer);
         this.#expectAnswer();
       }
       this.#fail(new LostError("the node ended the call before it had answered all of it"));
     } catch (error) {
-      this.#fail(error instanceof LostError ? error : explain(error));
+      this.#fail(error instanceof LostError ? error : this.#explained(error));
+    }
+  }
+
+  /** A refusal that says what can't be is none: what became of the append is not known. */
+  #explained(error: unknown): unknown {
+    try {
+      return this.#options.explain(error);
+    } catch (failure) {
+      return new LostError(String(failure));
     }
   }
 

@@ -74,7 +74,13 @@ export class RoutedStreams implements Streams {
     if (!this.#createOnAppend || streamId !== undefined || this.#isKnown(name)) {
       return await this.find(name, streamId, client);
     }
-    return (await this.#create(name, client, () => this.#createdByAppend(name, client))).stream;
+    try {
+      return (await this.#create(name, client, () => this.#createdByAppend(name, client))).stream;
+    } catch (error) {
+      // Somebody created it as it is, which was not known here: an append goes to whatever has the name.
+      if (!(error instanceof TailraceError && error.reason === "stream_exists")) throw error;
+      return await this.find(name, undefined, client);
+    }
   }
 
   async create(
@@ -89,7 +95,7 @@ export class RoutedStreams implements Streams {
     const asked = { what: `Cannot delete stream "${name}"`, stream: name };
     let known: number | undefined;
     try {
-      known = this.#local.get(name, streamId).id;
+      known = (await this.find(name, streamId, client)).id;
       const id = await this.#metaRoute(client).lead({
         asked,
         here: () => this.#local.delete(name, streamId, client),

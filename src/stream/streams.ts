@@ -257,6 +257,8 @@ class CatalogueStreams implements LocalStreams, MetaListener {
       if (!isThere) return await this.create(name, given, client);
     }
     if (there !== undefined && !sameSettings(there.settings, settings)) {
+      // One that is on its way may come to nothing, and who is told of it goes on to look for it.
+      if (!(there instanceof LogStream)) await there.stream;
       throw streamExists(name, there.settings, settings);
     }
     const creation = there ?? this.#startCreation(name, settings, client);

@@ -6,6 +6,7 @@ import { MemoryFolder } from "../../test/support/memory-folder.ts";
 import { assertRefused } from "../../test/support/refusal.ts";
 import { payloadOf, streamsOf } from "../../test/support/streams.ts";
 import { RecordsSchema } from "../wire/gen/tailrace/v1/record_pb.ts";
+import { LogStream } from "./log-stream.ts";
 import type { Start, Stream } from "./types.ts";
 
 async function newStream(folder = new MemoryFolder()): Promise<Stream> {
@@ -54,6 +55,46 @@ describe("LogStream", () => {
       ),
       { numRuns: 30 },
     );
+  });
+
+  describe("where another node leads, and files go while they are read", () => {
+    /** A stream whose files go with the next read of its log; what the trim said is known to who asks for it after that. */
+    async function trimmedWithin(): Promise<{ stream: LogStream; logStart: number }> {
+      const folder = new MemoryFolder();
+      folder.rollAfterBatches = 3;
+      const stream = await newStream(folder);
+      assert.ok(stream instanceof LogStream);
+      for (let record = 0; record < 9; record++) await stream.append(payloadOf("x"));
+      const { log } = stream;
+      const { door } = log;
+      assert.ok(door);
+      const index = door.segmentSizes()[1]?.firstIndex ?? 0;
+      const [base] = await door.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
+      const logStart = base?.baseOffset ?? 0;
+      assert.ok(logStart > 0);
+      const read = door.read.bind(door);
+      door.read = async (request) => {
+        door.read = read;
+        await door.dropBefore(index);
+        door.ready = async () => log.restored({ ...log.state.part, logStart });
+        return await read(request);
+      };
+      return { stream, logStart };
+    }
+
+    test("reads nothing over what is gone", async () => {
+      const { stream, logStart } = await trimmedWithin();
+      const read = stream.read({ startOffset: 0, maxBytes: 1000, controlBatches: false });
+      await assertRefused(read, { reason: "below_log_start", facts: { logStart, nextOffset: 9 } });
+    });
+
+    test("describes it as it is after that", async () => {
+      const { stream, logStart } = await trimmedWithin();
+      const described = await stream.describe();
+      assert.equal(described.logStart, logStart);
+      const [first] = (await stream.read({ startOffset: logStart, maxBytes: 1, controlBatches: false })).batches;
+      assert.equal(described.firstAppendTimeMicros, first?.batch.appendTimeMicros);
+    });
   });
 
   test("refuses a payload that is no Records, naming the field it came in", async () => {

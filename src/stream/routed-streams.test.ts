@@ -58,6 +58,12 @@ describe("a stream that another node created just now", () => {
     await assertRefused(streams.delete("b"), { reason: "stream_not_found" });
   });
 
+  test("is found for another node, which passed a call on", async () => {
+    const streams = await lateStreams({});
+    const { name } = await streams.find("a", undefined, { address: "", routing: "forwarded" });
+    assert.equal(name, "a");
+  });
+
   test("is found for an append, though its settings are not what an append creates", async () => {
     const streams = await lateStreams({
       create: async (_node, name) => {

@@ -18,10 +18,12 @@ import { streamNotFound } from "./refusals.ts";
 import { RemoteView } from "./remote-view.ts";
 import { type Asked, notKnownYet } from "./routed-refusals.ts";
 import { RoutedStream } from "./routed-stream.ts";
+import type { LocalStreams } from "./streams.ts";
 import type { Client, Stream, StreamPage, Streams } from "./types.ts";
 
 /** The streams of a node, which follow the catalogue. */
 export interface KnownStreams extends Streams<LogStream> {
+  create: LocalStreams["create"];
   /** Resolves once all that is committed of the catalogue here is known. */
   caughtUp(): Promise<void>;
 }
@@ -64,7 +66,7 @@ export class RoutedStreams implements Streams {
       return this.get(name, streamId, client);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      await this.#routed(this.#local.get(metaName), client).confirm();
+      await this.#routed(this.#local.get(metaName), asItself(client)).confirm();
       await this.#local.caughtUp();
       return this.get(name, streamId, client);
     }
@@ -88,7 +90,8 @@ export class RoutedStreams implements Streams {
     settings: Partial<StreamSettings>,
     client: Client = nobody,
   ): Promise<{ stream: Stream; created: boolean }> {
-    return await this.#create(name, client, () => this.#local.create(name, settings, client), settings);
+    const current = (there: LogStream) => this.#currentSettings(there, client);
+    return await this.#create(name, client, () => this.#local.create(name, settings, client, current), settings);
   }
 
   async delete(name: string, streamId?: number, client: Client = nobody): Promise<number> {
@@ -168,6 +171,20 @@ export class RoutedStreams implements Streams {
     return client.routing === "forwarded" ? this.#local.get(name, id) : this.get(name, id, client);
   }
 
+  /** Settings of a stream as its leader has them; this node may lag behind, or not have it. */
+  async #currentSettings(there: LogStream, client: Client): Promise<StreamSettings> {
+    const stream = this.#routed(there, asItself(client));
+    try {
+      await stream.confirm();
+      return (await stream.describe()).settings;
+    } catch (error) {
+      // While nobody leads it nobody changes it either.
+      const isNobody = error instanceof TailraceError && ["not_ready", "fate_unknown"].includes(error.reason);
+      if (isNobody) return there.settings;
+      throw error;
+    }
+  }
+
   #isKnown(name: string, id?: number): boolean {
     try {
       return this.#local.get(name, id) !== undefined;
@@ -195,6 +212,11 @@ export class RoutedStreams implements Streams {
     this.#views.set(id, view);
     return view;
   }
+}
+
+/** What this node has to know for a client's call, whoever the call may be passed on to. */
+function asItself({ address, remainingMs }: Client): Client {
+  return { address, remainingMs };
 }
 
 function isNotFound(error: unknown): error is TailraceError {

@@ -298,6 +298,24 @@ describe("a read", () => {
 });
 
 describe("a stream that this node does not have", () => {
+  test("is created again with the settings that it has now, and with no others", { timeout }, async () => {
+    for (const id of ids) {
+      const name = `only/${id}`;
+      cluster.place = () => [id];
+      const create = { name, settings: { retentionAgeS: "100" } };
+      await answer(first(0), "StreamService/CreateStream", create);
+      cluster.place = () => ids;
+      const changed = { name, settings: { retentionAgeS: "200" } };
+      await answer(first(0), "StreamService/UpdateStream", changed);
+      for (const [at] of nodes.entries()) {
+        const [again] = await answer(first(at), "StreamService/CreateStream", changed);
+        assert.equal(again?.["created"] ?? false, false);
+        const { error } = await first(at).call("StreamService/CreateStream", create);
+        assert.equal(error?.detail?.reason, Reason.STREAM_EXISTS);
+      }
+    }
+  });
+
   test("is read, followed, described and appended to all the same", { timeout }, async () => {
     cluster.place = () => ["a", "b"];
     await answer(first(0), "StreamService/CreateStream", { name: "elsewhere" });

@@ -5,7 +5,7 @@
  */
 import { TailraceError } from "../base/errors.ts";
 import type { Limits } from "../base/limits.ts";
-import type { StreamSettings } from "../base/stream-settings.ts";
+import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
 import type { Clock } from "../host/clock.ts";
 import type { LogDoor } from "../replica/log-door.ts";
 import { NotLeaderError } from "../replica/replica-errors.ts";
@@ -123,6 +123,19 @@ export class RoutedStreams implements Streams {
   /** Nobody waits for a leader any more: who does is told what is known. */
   giveUp(): void {
     this.#home.polls.end();
+  }
+
+  /** Settings of a stream, as some node tells that has it; where they matter as its leader does, who knows all changes. */
+  async settingsOf(
+    name: string,
+    id: number,
+    matters: (settings: VersionedSettings) => boolean,
+  ): Promise<VersionedSettings> {
+    const stream = this.#routed(this.#local.get(name, id), nobody);
+    const { settings } = await stream.describe();
+    if (!matters(settings)) return settings;
+    await stream.confirm();
+    return (await stream.describe()).settings;
   }
 
   /** Ends a log for good, wherever it is led. @param door The log, where it is here. */

@@ -62,8 +62,6 @@ export interface LocalStreams extends Streams<LogStream> {
   stored(): Iterable<StoredStream>;
   /** Nodes that are to hold a group, the one that is to lead first; none: it is not known, or the node was alone. */
   nodesOf(group: number): readonly string[];
-  /** Settings of a stream, as far as this node knows them: what it was created with, where its log is not here. */
-  settingsOf(group: number): StreamSettings | undefined;
   /** Lets go a stream's log here: it was moved away. @throws {NoRoomError} It is as it was. */
   leave(group: number): Promise<void>;
   /** Appends where streams are held from now on: to the catalogue's leader only. @throws {NotLeaderError} */
@@ -159,11 +157,6 @@ class CatalogueStreams implements LocalStreams, MetaListener {
 
   nodesOf(group: number): readonly string[] {
     return this.#meta.catalogue.stream(group)?.nodes ?? [];
-  }
-
-  settingsOf(group: number): StreamSettings | undefined {
-    const name = this.#meta.catalogue.stream(group)?.creation.name;
-    return name === undefined ? undefined : this.#byName.get(name)?.settings;
   }
 
   async leave(group: number): Promise<void> {

@@ -240,6 +240,8 @@ export class ClusterNode {
     this.#reconciler = new Reconciler({
       ...{ driver: parts.driver, streams, membership, clock: systemClock, logger },
       ...{ votersWanted: cluster.votersWanted, isObserver: cluster.role === "observer" },
+      settingsOf: async ({ creation, id }, matters) =>
+        await present(this.#routed, "a node that is ready has streams").settingsOf(creation.name, id, matters),
       replaced: () => {
         this.#telling.watch.replaced += 1;
       },

@@ -8,8 +8,10 @@
 import type { Logger } from "pino";
 import { DiskError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
+import type { VersionedSettings } from "../base/stream-settings.ts";
 import type { Clock, Timer } from "../host/clock.ts";
 import type { Membership } from "../membership/membership.ts";
+import { replicaCount } from "../placement/cluster.ts";
 import { metaPlacement } from "../placement/meta-placement.ts";
 import { nextStep, type Step } from "../placement/next-step.ts";
 import { evenLeaders, type PlacedGroup, rebalance } from "../placement/rebalance.ts";
@@ -23,6 +25,7 @@ import type { StoredStream } from "../wire/catalogue.ts";
 import { EvenVoters } from "./even-voters.ts";
 import { GroupViews } from "./group-views.ts";
 import { hasMovedAway, mayGo, saidCommit } from "./moved-away.ts";
+import { WantedReplicas } from "./wanted-replicas.ts";
 
 /** What it looks at, and acts on. */
 export interface ReconcilerOptions {
@@ -34,6 +37,11 @@ export interface ReconcilerOptions {
   readonly isObserver: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Settings of a stream as they are now. @param matters Whether they lead to a change: then they are asked of its leader. */
+  readonly settingsOf: (
+    stream: StoredStream,
+    matters: (settings: VersionedSettings) => boolean,
+  ) => Promise<VersionedSettings>;
   /** Told that a voter is one no more, since another replica of its node is: the node was wiped, or its log lost. */
   readonly replaced: () => void;
 }
@@ -56,6 +64,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #views: GroupViews;
   readonly #evenVoters: EvenVoters;
+  readonly #wanted: WantedReplicas;
   /** Groups of which a step is under way. */
   readonly #busy = new Set<number>();
   readonly #hintAtMs = new Map<number, number>();
@@ -73,6 +82,7 @@ export class Reconciler {
     this.#options = options;
     this.#views = new GroupViews(options.driver.options.settings.catchUpMaxBatches);
     this.#evenVoters = new EvenVoters(options.logger);
+    this.#wanted = new WantedReplicas({ clock: options.clock, ask: (stream) => this.#settingsOf(stream) });
     this.#schedule();
   }
 
@@ -113,6 +123,7 @@ export class Reconciler {
     this.#evenVoters.look(isLeader ? meta.log.voters.map(nodeOf) : undefined, clock.monotonicMs());
     if (meta) {
       if (isLeader) this.#leadMeta(meta, alive);
+      else this.#wanted.forget();
       const placement = this.#metaPlacement(meta, alive);
       this.#look(meta, { placement, deleting: false, alive });
     }
@@ -210,13 +221,13 @@ export class Reconciler {
     for (const { id, isDeleting, creation } of streams.stored()) {
       if (isDeleting) this.#do(id, async () => void (await streams.delete(creation.name, id)));
     }
+    this.#wanted.look(streams.stored());
     if (this.#isPlacing || !meta.log.votersAreCommitted) return;
     const groups: PlacedGroup[] = [];
     for (const stored of streams.stored()) {
-      if (!stored.isDeleting) {
-        const factor = streams.settingsOf(stored.id)?.replicationFactor ?? 0;
-        groups.push({ id: stored.id, factor, nodes: this.#nodesOf(stored) });
-      }
+      const nodes = this.#nodesOf(stored);
+      if (stored.isDeleting || nodes.length === 0) continue;
+      groups.push({ id: stored.id, factor: this.#wanted.factorOf(stored.id) ?? nodes.length, nodes });
     }
     const voters = [...new Set(meta.log.voters.map(nodeOf))];
     const cluster = { voters, regions: this.#regions(), alive };
@@ -231,6 +242,14 @@ export class Reconciler {
       .finally(() => {
         this.#isPlacing = false;
       });
+  }
+
+  /** That a stream is held as its settings say anybody may tell who has it; what changes it only its leader. */
+  #settingsOf(stored: StoredStream): Promise<VersionedSettings> {
+    const { driver, settingsOf } = this.#options;
+    const voters = new Set(driver.core.group(metaGroup)?.log.voters.map(nodeOf)).size;
+    const held = this.#nodesOf(stored).length;
+    return settingsOf(stored, ({ replicationFactor }) => replicaCount(replicationFactor, voters) !== held);
   }
 
   #metaPlacement(meta: Group, alive: (node: NodeId) => boolean): readonly NodeId[] {

@@ -103,17 +103,19 @@ export class ClusterLog implements LogDoor {
     return this.#replica.lagMs;
   }
 
+  /** The base is committed always. Of a new log nobody says so before more is: it may stay all that there is. */
   get commit(): { readonly index: number; readonly offset: number } {
-    return this.#log.commit;
+    const { commit, base } = this.#log;
+    return commit.index > base.index ? commit : { index: base.index + 1, offset: base.offset };
   }
 
   async committed(): Promise<{ readonly index: number; readonly digest: Uint8Array }> {
     for (;;) {
-      const index = this.#knowable;
+      const { index } = this.commit;
       const digest = await this.#log.digestAt(index - 1);
       if (digest) return { index, digest };
       // The log began anew meanwhile, or its base has moved.
-      assert(index !== this.#knowable, `batch ${index - 1} is not there`);
+      assert(index !== this.commit.index, `batch ${index - 1} is not there`);
     }
   }
 
@@ -205,7 +207,7 @@ export class ClusterLog implements LogDoor {
 
   async confirm(): Promise<void> {
     const index = await this.#replica.linearize();
-    await this.#until(() => this.#log.commit.index >= index);
+    await this.#until(() => this.commit.index >= index);
   }
 
   async read(request: LogReadRequest): Promise<StoredBatch[]> {
@@ -224,7 +226,7 @@ export class ClusterLog implements LogDoor {
   ready(): Promise<void> | undefined {
     const term = this.#leadingTerm();
     if (term !== undefined && term === this.#toldTerm) return undefined;
-    if (this.#known?.index === this.#knowable) return undefined;
+    if (this.#known?.index === this.commit.index) return undefined;
     if (this.#refreshing === undefined) {
       this.#refreshing = this.#refresh().finally(() => {
         this.#refreshing = undefined;
@@ -310,7 +312,7 @@ export class ClusterLog implements LogDoor {
   /** Brings what is known up to what is committed. */
   async #refresh(): Promise<void> {
     await this.#made;
-    const known = await this.#partAt(this.#knowable);
+    const known = await this.#partAt(this.commit.index);
     const term = this.#leadingTerm();
     // Who leads meanwhile was told more than what is committed.
     if (term !== undefined && term === this.#toldTerm) return;
@@ -318,11 +320,6 @@ export class ClusterLog implements LogDoor {
     // A log that began anew may lack the trim that let its base move there: what is below the base can't be read for all that.
     const logStart = Math.max(known.part.logStart, this.#log.base.offset);
     this.#owner.restored({ ...known.part, logStart });
-  }
-
-  /** Below it all is committed: the base always is. */
-  get #knowable(): number {
-    return Math.max(this.commit.index, this.baseIndex + 1);
   }
 
   /** What the log below an index says. */

@@ -41,7 +41,7 @@ export class AppendTimes {
     const request = { startOffset: offset, maxRecords: 1, maxBytes: 1, controlBatches: false };
     const [slice] = door === undefined ? [] : (await this.#log.unlessDeleted(readSlices(door, request))).batches;
     // Trimmed meanwhile, it is another record that was found, or none.
-    if (slice === undefined || offset < this.#log.logStart) throw this.#log.gone();
+    if (slice === undefined || slice.batch.baseOffset > offset || offset < this.#log.logStart) throw this.#log.gone();
     const micros = slice.batch.appendTimeMicros;
     this.#lookedUp = [{ offset, micros }, ...this.#lookedUp].slice(0, 2);
     return micros;

@@ -245,6 +245,14 @@ describe("an answer that is lost", () => {
 });
 
 describe("a request that is not to be passed on", () => {
+  test("is refused at once, with a node that holds it, where its log is not here", { timeout }, async () => {
+    const { lead } = wayOf(["b", "c"], false);
+    const beginMs = performance.now();
+    const facts = { leader: { nodeId: "b", url: "http://b:8400" } };
+    await assertRefused(lead({ routing: "refuse" }), { reason: "not_leader", facts });
+    assert.ok(performance.now() - beginMs < quickLimits.leaderMaxWaitMs / 2);
+  });
+
   test("is refused with who leads", { timeout }, async () => {
     const { group, answers, lead } = wayOf();
     group.follow("a");

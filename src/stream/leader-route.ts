@@ -91,7 +91,8 @@ export class LeaderRoute {
       case "forwarded":
         return await this.#hereOnly(work);
       case "refuse":
-        await this.#home.polls.until(() => this.#isKnown(), this.#patienceMs);
+        // Where its log is not here nobody ever says who leads: who holds it is told at once.
+        if (this.#group.door) await this.#home.polls.until(() => this.#isKnown(), this.#patienceMs);
         return await this.#hereOnly(work);
       case "pass_on":
         return await this.#anywhere(work);

@@ -118,9 +118,10 @@ export class LogStream implements Stream, RetainedStream {
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {
+    const baseIndex = this.log.door?.baseIndex;
     await this.log.ready();
     await this.#checkBegin(request.startOffset);
-    return this.#read(request);
+    return this.#read(request, baseIndex);
   }
 
   async resolve(start: Start): Promise<number> {
@@ -160,6 +161,7 @@ export class LogStream implements Stream, RetainedStream {
         times = await this.#appendTimes(logStart, highWatermark);
       } catch (error) {
         // Trimmed meanwhile: it is another description now.
+        await log.ready();
         if (this.logStart > logStart) return await this.describe();
         // A damaged stream is described as far as it can be.
         if (!(error instanceof TailraceError && error.reason === "damaged")) throw error;
@@ -186,17 +188,16 @@ export class LogStream implements Stream, RetainedStream {
     return this.log.door?.isDamaged ? "read_only" : "normal";
   }
 
-  async #read(request: ReadRequest): Promise<ReadResult> {
+  /** @param baseIndex Where the log's files began before it was asked where the stream begins. */
+  async #read(request: ReadRequest, baseIndex: number | undefined): Promise<ReadResult> {
     const { door } = this.log;
     if (door === undefined) return { batches: [], nextOffset: request.startOffset };
     try {
-      const result = await this.log.unlessDeleted(readSlices(door, request));
-      const [first] = result.batches;
-      // Offsets are dense: what is left out went with a trim by another leader, which is known here once it is looked for.
-      if (first !== undefined && first.batch.baseOffset > request.startOffset) await this.log.ready();
-      return result;
+      return await this.log.unlessDeleted(readSlices(door, request));
     } finally {
       // What was below log start may have gone in the middle: then neither what was read counts nor what went wrong.
+      // Who does not lead looks what the trim said that let it go.
+      if (door.baseIndex !== baseIndex) await this.log.ready();
       if (request.startOffset < this.logStart && !this.deleted) this.#checkOffset(request.startOffset);
     }
   }

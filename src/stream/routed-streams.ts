@@ -5,7 +5,7 @@
  */
 import { TailraceError } from "../base/errors.ts";
 import type { Limits } from "../base/limits.ts";
-import type { StreamSettings } from "../base/stream-settings.ts";
+import type { StreamSettings, VersionedSettings } from "../base/stream-settings.ts";
 import type { Clock } from "../host/clock.ts";
 import type { LogDoor } from "../replica/log-door.ts";
 import { NotLeaderError } from "../replica/replica-errors.ts";
@@ -18,10 +18,12 @@ import { streamNotFound } from "./refusals.ts";
 import { RemoteView } from "./remote-view.ts";
 import { type Asked, notKnownYet } from "./routed-refusals.ts";
 import { RoutedStream } from "./routed-stream.ts";
+import type { LocalStreams } from "./streams.ts";
 import type { Client, Stream, StreamPage, Streams } from "./types.ts";
 
 /** The streams of a node, which follow the catalogue. */
 export interface KnownStreams extends Streams<LogStream> {
+  create: LocalStreams["create"];
   /** Resolves once all that is committed of the catalogue here is known. */
   caughtUp(): Promise<void>;
 }
@@ -64,7 +66,7 @@ export class RoutedStreams implements Streams {
       return this.get(name, streamId, client);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      await this.#routed(this.#local.get(metaName), client).confirm();
+      await this.#routed(this.#local.get(metaName), asItself(client)).confirm();
       await this.#local.caughtUp();
       return this.get(name, streamId, client);
     }
@@ -74,7 +76,13 @@ export class RoutedStreams implements Streams {
     if (!this.#createOnAppend || streamId !== undefined || this.#isKnown(name)) {
       return await this.find(name, streamId, client);
     }
-    return (await this.#create(name, client, () => this.#createdByAppend(name, client))).stream;
+    try {
+      return (await this.#create(name, client, () => this.#createdByAppend(name, client))).stream;
+    } catch (error) {
+      // Somebody created it as it is, which was not known here: an append goes to whatever has the name.
+      if (!(error instanceof TailraceError && error.reason === "stream_exists")) throw error;
+      return await this.find(name, undefined, client);
+    }
   }
 
   async create(
@@ -82,14 +90,15 @@ export class RoutedStreams implements Streams {
     settings: Partial<StreamSettings>,
     client: Client = nobody,
   ): Promise<{ stream: Stream; created: boolean }> {
-    return await this.#create(name, client, () => this.#local.create(name, settings, client), settings);
+    const current = (there: LogStream) => this.#currentSettings(there, client);
+    return await this.#create(name, client, () => this.#local.create(name, settings, client, current), settings);
   }
 
   async delete(name: string, streamId?: number, client: Client = nobody): Promise<number> {
     const asked = { what: `Cannot delete stream "${name}"`, stream: name };
     let known: number | undefined;
     try {
-      known = this.#local.get(name, streamId).id;
+      known = (await this.find(name, streamId, client)).id;
       const id = await this.#metaRoute(client).lead({
         asked,
         here: () => this.#local.delete(name, streamId, client),
@@ -114,6 +123,21 @@ export class RoutedStreams implements Streams {
   /** Nobody waits for a leader any more: who does is told what is known. */
   giveUp(): void {
     this.#home.polls.end();
+  }
+
+  /** Settings of a stream, as some node tells that has it; where they matter as its leader does, who knows all changes. */
+  async settingsOf(
+    name: string,
+    id: number,
+    matters: (settings: VersionedSettings) => boolean,
+  ): Promise<VersionedSettings> {
+    const local = this.#local.get(name, id);
+    const stream = this.#routed(local, nobody);
+    if (local.log.door) await local.ready();
+    const { settings } = local.log.door ? local : await stream.describe();
+    if (!matters(settings)) return settings;
+    await stream.confirm();
+    return (await stream.describe()).settings;
   }
 
   /** Ends a log for good, wherever it is led. @param door The log, where it is here. */
@@ -162,6 +186,20 @@ export class RoutedStreams implements Streams {
     return client.routing === "forwarded" ? this.#local.get(name, id) : this.get(name, id, client);
   }
 
+  /** Settings of a stream as its leader has them; this node may lag behind, or not have it. */
+  async #currentSettings(there: LogStream, client: Client): Promise<StreamSettings> {
+    const stream = this.#routed(there, asItself(client));
+    try {
+      await stream.confirm();
+      return (await stream.describe()).settings;
+    } catch (error) {
+      // While nobody leads it nobody changes it either.
+      const isNobody = error instanceof TailraceError && ["not_ready", "fate_unknown"].includes(error.reason);
+      if (isNobody) return there.settings;
+      throw error;
+    }
+  }
+
   #isKnown(name: string, id?: number): boolean {
     try {
       return this.#local.get(name, id) !== undefined;
@@ -189,6 +227,11 @@ export class RoutedStreams implements Streams {
     this.#views.set(id, view);
     return view;
   }
+}
+
+/** What this node has to know for a client's call, whoever the call may be passed on to. */
+function asItself({ address, remainingMs }: Client): Client {
+  return { address, remainingMs };
 }
 
 function isNotFound(error: unknown): error is TailraceError {

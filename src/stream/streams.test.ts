@@ -115,6 +115,15 @@ describe("create()", () => {
     assert.equal(folder.log(0)?.batches.filter(({ kind }) => kind === BatchKind.records).length, 1);
   });
 
+  test("with other settings than one that is under way is refused when that one is there, not before", async () => {
+    const folder = new MemoryFolder();
+    const streams = await streamsOf(folder);
+    const first = streams.create("a", {});
+    await assertRefused(streams.create("a", { retentionAgeS: 5 }), { reason: "stream_exists" });
+    assert.equal(streams.get("a").settings.retentionAgeS, 0);
+    assert.equal((await first).created, true);
+  });
+
   test("of many names at once takes one frame for the records and one for the groups", async () => {
     const folder = new MemoryFolder();
     const streams = await streamsOf(folder);

@@ -47,6 +47,13 @@ export interface StreamsOptions extends MetaBirth {
 export interface LocalStreams extends Streams<LogStream> {
   /** 16 bytes: which cluster the streams are of. */
   readonly clusterId: Uint8Array;
+  /** @param current Settings of a stream that is there, where another node may know better; left out: this one knows. */
+  create(
+    name: string,
+    settings: Partial<StreamSettings>,
+    client?: Client,
+    current?: (there: LogStream) => Promise<StreamSettings>,
+  ): Promise<{ stream: LogStream; created: boolean }>;
   /** How many there are, the system's not counted. */
   readonly count: number;
   /** Bytes of all their batches, headers included, and the system's own. */
@@ -55,8 +62,6 @@ export interface LocalStreams extends Streams<LogStream> {
   stored(): Iterable<StoredStream>;
   /** Nodes that are to hold a group, the one that is to lead first; none: it is not known, or the node was alone. */
   nodesOf(group: number): readonly string[];
-  /** Settings of a stream, as far as this node knows them: what it was created with, where its log is not here. */
-  settingsOf(group: number): StreamSettings | undefined;
   /** Lets go a stream's log here: it was moved away. @throws {NoRoomError} It is as it was. */
   leave(group: number): Promise<void>;
   /** Appends where streams are held from now on: to the catalogue's leader only. @throws {NotLeaderError} */
@@ -157,11 +162,6 @@ class CatalogueStreams implements LocalStreams, MetaListener {
     return this.#meta.catalogue.stream(group)?.nodes ?? [];
   }
 
-  settingsOf(group: number): StreamSettings | undefined {
-    const name = this.#meta.catalogue.stream(group)?.creation.name;
-    return name === undefined ? undefined : this.#byName.get(name)?.settings;
-  }
-
   async leave(group: number): Promise<void> {
     const name = this.#meta.catalogue.stream(group)?.creation.name;
     const stream = name === undefined ? undefined : this.#byName.get(name);
@@ -248,6 +248,7 @@ class CatalogueStreams implements LocalStreams, MetaListener {
     name: string,
     given: Partial<StreamSettings>,
     client?: Client,
+    current: (there: LogStream) => Promise<StreamSettings> = settingsHere,
   ): Promise<{ stream: LogStream; created: boolean }> {
     this.#checkServed();
     checkStreamName(name, "name");
@@ -255,16 +256,17 @@ class CatalogueStreams implements LocalStreams, MetaListener {
     const { defaults, limits } = this.#options;
     const settings = fillSettings(given, defaults, limits);
     const there = this.#byName.get(name) ?? this.#creations.get(name);
+    let settingsThere = there?.settings;
     if (there instanceof LogStream) {
       // What it was created with counts no more where that was changed.
-      const isThere = await there.ready().then(
-        () => true,
-        (error: unknown) => (there.deleted ? false : Promise.reject(error)),
-      );
-      if (!isThere) return await this.create(name, given, client);
+      const found = await current(there).catch((error: unknown) => (there.deleted ? undefined : Promise.reject(error)));
+      if (found === undefined) return await this.create(name, given, client, current);
+      settingsThere = found;
     }
-    if (there !== undefined && !sameSettings(there.settings, settings)) {
-      throw streamExists(name, there.settings, settings);
+    if (there !== undefined && settingsThere !== undefined && !sameSettings(settingsThere, settings)) {
+      // One that is on its way may come to nothing, and who is told of it goes on to look for it.
+      if (!(there instanceof LogStream)) await there.stream;
+      throw streamExists(name, settingsThere, settings);
     }
     const creation = there ?? this.#startCreation(name, settings, client);
     const stream = creation instanceof LogStream ? creation : await creation.stream;
@@ -436,6 +438,11 @@ function metaStream(meta: MetaLog, home: StreamHome): LogStream {
 function streamOf(stored: StoredStream, home: StreamHome): LogStream {
   const { name, settings } = decodeCheckpoint(stored.creation.checkpoint.subarray(checkpointPrefixBytes));
   return new LogStream(new StreamLog(stored, { name, settings, ...emptyPart }, home));
+}
+
+async function settingsHere(there: LogStream): Promise<StreamSettings> {
+  await there.ready();
+  return there.settings;
 }
 
 /** Want of room passes, and so may a limit of this node, which others that have the stream may not meet. */

@@ -212,6 +212,41 @@ describe("who does not lead", () => {
   });
 });
 
+describe("a stream that nothing was appended to", () => {
+  const asked: [string, string, (name: string) => JsonObject, string | undefined][] = [
+    ["read", "LogService/Read", (stream) => ({ stream, consistency: "CONSISTENCY_LINEARIZABLE" }), undefined],
+    ["read past its end", "LogService/Read", (stream) => ({ stream, start: { offset: "7" } }), "out_of_range"],
+    ["trimmed", "StreamService/TrimStream", (name) => ({ name, logStart: "0" }), undefined],
+    ["changed", "StreamService/UpdateStream", (name) => ({ name, settings: { retentionAgeS: "60" } }), undefined],
+  ];
+  for (const [what, rpc, request, code] of asked) {
+    test(`is ${what} at once, by any node`, { timeout }, async () => {
+      for (const [at] of nodes.entries()) {
+        const name = `empty/${what.replaceAll(" ", "-")}/${at}`;
+        await answer(first(0), "StreamService/CreateStream", { name });
+        const { error } = await first(at).call(rpc, request(name), { timeoutMs: 4_000 });
+        assert.equal(error?.code, code, error?.message);
+        const [described] = await answer(first(at), "StreamService/GetStream", { name });
+        const { nextIndex, digest } = (described?.["stream"] ?? {}) as { nextIndex?: string; digest?: string };
+        assert.ok(Number(nextIndex) >= 1 && digest !== undefined, "what it begins with is there");
+      }
+    });
+  }
+});
+
+describe("a stream that others create in this moment", () => {
+  test("takes an append, whatever its settings are", { timeout }, async () => {
+    for (let i = 0; i < 20; i++) {
+      const name = `moment/${i}`;
+      const request = { stream: name, records: records("0") };
+      const create = first(i % 3).call("StreamService/CreateStream", { name, settings: { retentionAgeS: "60" } });
+      await Promise.all(nodes.map((_, at) => answer(first(at), "LogService/Append", request)));
+      const { error } = await create;
+      assert.ok(error === undefined || error.detail?.reason === Reason.STREAM_EXISTS, error?.message);
+    }
+  });
+});
+
 describe("a read", () => {
   test("of a follower has all that was acknowledged, when it is linearizable", { timeout }, async () => {
     for (let i = 0; i < 30; i++) {
@@ -263,6 +298,24 @@ describe("a read", () => {
 });
 
 describe("a stream that this node does not have", () => {
+  test("is created again with the settings that it has now, and with no others", { timeout }, async () => {
+    for (const id of ids) {
+      const name = `only/${id}`;
+      cluster.place = () => [id];
+      const create = { name, settings: { retentionAgeS: "100" } };
+      await answer(first(0), "StreamService/CreateStream", create);
+      cluster.place = () => ids;
+      const changed = { name, settings: { retentionAgeS: "200" } };
+      await answer(first(0), "StreamService/UpdateStream", changed);
+      for (const [at] of nodes.entries()) {
+        const [again] = await answer(first(at), "StreamService/CreateStream", changed);
+        assert.equal(again?.["created"] ?? false, false);
+        const { error } = await first(at).call("StreamService/CreateStream", create);
+        assert.equal(error?.detail?.reason, Reason.STREAM_EXISTS);
+      }
+    }
+  });
+
   test("is read, followed, described and appended to all the same", { timeout }, async () => {
     cluster.place = () => ["a", "b"];
     await answer(first(0), "StreamService/CreateStream", { name: "elsewhere" });

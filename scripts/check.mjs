@@ -2,7 +2,7 @@
  * `npm run check`: the fast loop. Stops at the first step that fails, with what is wrong.
  */
 import { staticChecks } from "./checks.mjs";
-import { report, run } from "./run.mjs";
+import { report, run, testTimeout } from "./run.mjs";
 
 const steps = [...staticChecks, { name: "layers and unit tests", wrong: unitTests }];
 
@@ -17,6 +17,6 @@ for (const { name, wrong } of steps) {
 }
 
 async function unitTests() {
-  const { status, output } = await run("bun", ["test", "./src", "./test/project/layers.test.ts"]);
+  const { status, output } = await run("bun", ["test", "./src", "./test/project/layers.test.ts", testTimeout]);
   return status === 0 ? "" : output;
 }

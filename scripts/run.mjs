@@ -8,6 +8,9 @@ import { fileURLToPath } from "node:url";
 /** The checkout's folder. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
+/** For `bun test`: a test that sets no time of its own and takes longer hangs, on a busy machine too. */
+export const testTimeout = "--timeout=60000";
+
 const path = [join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter);
 
 /**

@@ -7,7 +7,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
 import { staticChecks } from "./checks.mjs";
-import { report, root, run } from "./run.mjs";
+import { report, root, run, testTimeout } from "./run.mjs";
 
 /** Files that load the machine or measure it: each runs when no other does. */
 const alone = [
@@ -107,7 +107,7 @@ async function takeLight() {
 async function runFile(file) {
   const since = performance.now();
   const junit = join(reports, `${file.replaceAll("/", "_")}.xml`);
-  const args = ["test", `./${file}`, "--reporter=junit", `--reporter-outfile=${junit}`];
+  const args = ["test", `./${file}`, testTimeout, "--reporter=junit", `--reporter-outfile=${junit}`];
   const { status, output } = await run("bun", args, { timeoutMs: fileTimeoutMs });
   const xml = await readFile(junit, "utf8").catch(() => "");
   const [, head = ""] = /<testsuites ([^>]*)>/.exec(xml) ?? [];

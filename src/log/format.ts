@@ -158,7 +158,7 @@ export const stateBody = {
 export const positionBody = { bytes: 64, indexAt: 0, offsetAt: 8, timeAt: 16, termAt: 24, digestAt: 32 } as const;
 
 /** Largest note of a group. */
-export const noteMaxBytes = 512;
+export const noteMaxBytes = 1024;
 
 /** Body of note records: the note's length, then the note. */
 export const noteBody = { bytesAt: 0, noteAt: 4 } as const;

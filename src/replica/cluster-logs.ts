@@ -6,15 +6,14 @@
  */
 import { sameBytes } from "../base/bytes.ts";
 import { DiskError, NoRoomError } from "../base/disk-errors.ts";
-import { limitPassed, TailraceError } from "../base/errors.ts";
+import { TailraceError } from "../base/errors.ts";
 import { Slots } from "../base/slots.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
-import { noteMaxBytes } from "../log/format.ts";
 import type { DataFolder, GroupLog, NewGroup } from "../log/types.ts";
 import { isCaughtUp } from "../raft/group.ts";
 import { type NodeId, nodeOf, type ReplicaId, replicaId } from "../raft/types.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
-import { checkpointPrefixBytes, decodeCheckpoint, encodeVoters, type StoredReplica } from "../wire/checkpoint.ts";
+import { checkpointPrefixBytes, decodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
 import { ClusterLog } from "./cluster-log.ts";
 import { hexOf, replicaOf } from "./core-batch.ts";
 import type { LogDoor, LogDoors, LogOwner, NewLog, NewStream, StreamPart } from "./log-door.ts";
@@ -121,7 +120,6 @@ export class ClusterLogs implements LogDoors {
       const member = members.findLast((voter) => nodeOf(voter) === node);
       return member === undefined ? [] : [{ ...replicaOf(member), life: 0 }];
     });
-    checkVoters(part.name, voters);
     return { creation: creationOf(part, startOffset, voters), nodes };
   }
 
@@ -300,18 +298,6 @@ export class ClusterLogs implements LogDoors {
     if (error instanceof TailraceError || error instanceof DiskError || error instanceof NoRoomError) return;
     this.#options.driver.broken(error);
   }
-}
-
-/**
- * What is in the catalogue every node makes: that its voters can be kept is found before.
- * @throws {TailraceError} `limit`.
- */
-export function checkVoters(name: string, voters: readonly StoredReplica[]): void {
-  const actual = encodeVoters(voters).length;
-  if (actual <= noteMaxBytes) return;
-  const limit = { name: "voters_max_bytes", value: noteMaxBytes, actual };
-  const todo = `Give it a replication_factor below ${voters.length}, or the nodes shorter ids`;
-  throw limitPassed(`Cannot create stream "${name}"`, limit, todo, { stream: name, fate: "nothing_written" });
 }
 
 /** The group of a stream that the catalogue has. */

@@ -187,7 +187,7 @@ export class ReplicaGroup {
     if (this.#change) return Promise.reject(new RefusedError("another change of voters is under way"));
     const bytes = encodeVoters(voters.map(replicaOf)).length;
     if (bytes > noteMaxBytes) {
-      const why = `the names of ${voters.length} voters take ${bytes} bytes, and the limit voters_max_bytes is ${noteMaxBytes}`;
+      const why = `the names of ${voters.length} voters take ${bytes} bytes, and a replica keeps ${noteMaxBytes} at most`;
       return Promise.reject(new RefusedError(why));
     }
     return new Promise((resolve, reject) => {

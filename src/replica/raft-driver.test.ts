@@ -202,6 +202,25 @@ async function makeLog(folder: DataFolder, voters: readonly ReplicaId[]): Promis
   return log;
 }
 
+/** What a leader of `term` writes behind batch 0: its first batch, then so many checkpoints, and records behind each. */
+async function batchesOf({
+  voters,
+  term,
+  rolled = 0,
+}: {
+  voters: readonly ReplicaId[];
+  term: number;
+  rolled?: number;
+}) {
+  const log = await makeLog(await openFolder(temporaryFolder()), voters);
+  const begun = { kind: BatchKind.leaderChange, payload: encodeLeaderChange(replicaOf(second)), recordCount: 0 };
+  await log.append({ ...begun, begins: { term, votedFor: replicaOf(second) } });
+  const state = () => encodeCheckpoint({ ...anyState, voters: voters.map(replicaOf) });
+  if (rolled > 0) log.rollBy({ maxBytes: 1, maxAgeMicros: Number.POSITIVE_INFINITY }, state);
+  for (let more = 0; more < rolled; more++) await log.append(records(`${term}`));
+  return (await log.read({ from: { index: 1 }, belowIndex: log.end.index, maxBytes: 1 << 20 })).map(coreBatch);
+}
+
 /** The same thing, with other methods here and there. */
 function replaced<T extends object>(target: T, instead: Partial<NoInfer<T>>): T {
   return new Proxy(target, {
@@ -512,6 +531,70 @@ describe("RaftDriver", () => {
     node.receives({ kind: "batches", ...answer, batches: [batch] });
     assert.equal(node.core.log.end, 1);
     assert.equal(sourceOf(node.core)?.answered, false);
+    node.driver.stop();
+  });
+
+  test("what was cut off is refused, all of it, once one batch of a higher term is committed before it", async () => {
+    const node = await Node.make(() => ({}));
+    await node.wins();
+    const lost = ["a", "b"].map((text) => node.replica.append(records(text)));
+    const refused = lost.map((one) =>
+      assert.rejects(one, { name: "RefusedError", message: "another batch has its place" }),
+    );
+    await until(() => node.log.durableEnd.index === 4);
+    const [begun] = await batchesOf({ voters: node.core.log.voters, term: 2 });
+
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
+    node.hears({ ...vote, term: 2, from: second });
+    await node.followsSecond(2);
+    node.receives({ kind: "diverged", group, term: 2, id: node.lastFetch, atTerm: 0, end: 1 });
+    await node.fetch();
+    const answer = { group, term: 2, id: node.lastFetch, commit: 2 };
+    const batches = [present(begun, "it was written")];
+    node.receives({ kind: "following", ...answer }, { kind: "batches", ...answer, batches });
+    await Promise.all(refused);
+    assert.equal(node.core.log.commit, 2);
+    node.driver.stop();
+  });
+
+  test("what waits while a log begins anew is answered when it did, and not by what it held", async () => {
+    const begins = gate();
+    const node = await Node.make((log) => ({
+      install: async (bytes) => {
+        await begins.passed;
+        await log.install(bytes);
+      },
+    }));
+    await node.wins();
+    const answers: string[] = [];
+    const lost = ["a", "b", "c"].map((text) => node.replica.append(records(text)));
+    for (const one of lost) {
+      one.then(
+        () => answers.push("appended"),
+        (error: Error) => answers.push(error.name),
+      );
+    }
+    await until(() => node.log.durableEnd.index === 5);
+    const [, checkpoint] = await batchesOf({ voters: node.core.log.voters, term: 2, rolled: 1 });
+    assert.ok(checkpoint?.before);
+
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
+    node.hears({ ...vote, term: 2, from: second });
+    await node.followsSecond(2);
+    const { before, index: base } = checkpoint;
+    assert.equal(base, 2);
+    node.receives({ kind: "restart", group, term: 2, id: node.lastFetch, base, before });
+    await node.fetch();
+    const anew = { group, term: 2, id: node.lastFetch, commit: base + 1 };
+    node.receives({ kind: "following", ...anew }, { kind: "batches", ...anew, batches: [checkpoint] });
+    await until(() => node.core.log.base.index === base);
+    // An append that had its place before is on the disk only now.
+    node.replica.settle();
+    await node.log.read({ from: { index: 0 }, belowIndex: 1, maxBytes: 1 });
+    assert.deepEqual(answers, []);
+    begins.open();
+    await until(() => answers.length === 3);
+    assert.deepEqual(answers, ["RefusedError", "RefusedError", "RefusedError"]);
     node.driver.stop();
   });
 

@@ -203,6 +203,7 @@ export class RaftDriver {
     found.changing -= 1;
     if (found.changing > 0) return;
     this.#durable(found.group);
+    found.settle();
     for (const { node, number, message } of found.held.splice(0)) this.#batches(node, number, message);
   }
 

@@ -68,6 +68,8 @@ export class ReplicaGroup {
   readonly #trims: { readonly index: number; readonly baseIndex: number }[] = [];
   readonly #listeners = new Set<() => void>();
   #waiting: WaitingAppend[] = [];
+  /** None that waits is of a lower term. */
+  #lowestTerm = Number.POSITIVE_INFINITY;
   readonly #reads = new Map<number, Answer<number>>();
   #lastRead = 0;
   /** Something was wanted of it before it was open. */
@@ -126,6 +128,7 @@ export class ReplicaGroup {
       // Some that another leader cut off may wait still: their places are taken by what comes now.
       const behind = this.#waiting.findLastIndex((other) => other.appended.index <= appended.index);
       this.#waiting.splice(behind + 1, 0, { appended, resolve, reject });
+      this.#lowestTerm = Math.min(this.#lowestTerm, appended.term);
       this.settle();
     });
   }
@@ -277,7 +280,8 @@ export class ReplicaGroup {
   /** Answers the appends below the commit index. In the term in which they were placed they are what is committed there. */
   settle(): void {
     const state = this.#core.state();
-    if (!state) return;
+    // While the log begins anew it has what it held, and not what is committed.
+    if (!state || this.changing > 0) return;
     const { commit } = state.log;
     while (this.#waiting[0] && this.#waiting[0].appended.index < commit) {
       const waiting = this.#waiting.shift();
@@ -286,6 +290,16 @@ export class ReplicaGroup {
       if (state.role.kind === "leader" && state.term === appended.term) resolve(appended);
       else void this.#compare(waiting);
     }
+    const term = state.log.termAt(commit - 1) ?? 0;
+    if (term > this.#lowestTerm) this.#refuseBelow(term);
+  }
+
+  /** A batch of this term is committed, before the places of all that wait: terms only rise along a log, so none lower has one. */
+  #refuseBelow(term: number): void {
+    const waiting = this.#waiting;
+    this.#lowestTerm = term;
+    this.#waiting = waiting.filter(({ appended }) => appended.term >= term);
+    for (const { appended, reject } of waiting) if (appended.term < term) reject(replacedError());
   }
 
   /** Nothing more comes of it: who waits is told. */
@@ -354,7 +368,7 @@ export class ReplicaGroup {
     try {
       const [batch] = await this.log.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
       if (batch?.index === index && sameBytes(batch.digest, digest)) resolve(appended);
-      else if (batch?.index === index) reject(new RefusedError("another batch has its place"));
+      else if (batch?.index === index) reject(replacedError());
       else reject(new FateUnknownError(`batch ${index} can't be looked at any more`));
     } catch (error) {
       reject(new FateUnknownError(String(error)));
@@ -364,4 +378,8 @@ export class ReplicaGroup {
   #notLeader(): NotLeaderError {
     return new NotLeaderError(this.group, this.#core.state()?.leaderHint ?? null);
   }
+}
+
+function replacedError(): RefusedError {
+  return new RefusedError("another batch has its place");
 }

@@ -179,13 +179,19 @@ function write(driver: RaftDriver, found: ReplicaGroup, effect: Extract<LogEffec
   }
 }
 
-/** Changes the log otherwise than by appending. */
+/** Changes the log otherwise than by appending. Damage that a change meets is mended first, and the change done again meanwhile. */
 function change(driver: RaftDriver, found: ReplicaGroup, work: () => Promise<void>): void {
   found.changing += 1;
   const run = () => {
     work().then(
       () => driver.changed(found),
-      (error: unknown) => retryOrFail(driver, error, run),
+      (error: unknown) => {
+        if (!isDamaged(error)) return retryOrFail(driver, error, run);
+        driver.feed({ kind: "group", group: found.group, input: { kind: "damaged" } });
+        driver.options.clock.after(retryMs, () => {
+          if (isHere(driver, found)) run();
+        });
+      },
     );
   };
   run();
@@ -226,18 +232,17 @@ async function repair(driver: RaftDriver, found: ReplicaGroup, index: number): P
   const { group, log } = found;
   const others = () =>
     (driver.core.group(group)?.log.voters ?? []).map(nodeOf).filter((node) => node !== driver.options.node);
-  const isHere = () => driver.group(group) === found && !driver.isStopped;
+  const pause = () => new Promise<void>((resolve) => driver.options.clock.after(retryMs, resolve));
   let bad: number | undefined = index;
   let isWhole = true;
-  for (let time = 0; bad !== undefined && isWhole && isHere(); time++) {
+  for (let time = 0; bad !== undefined && isWhole && isHere(driver, found); time++) {
     const nodes = others();
     const node = nodes[time % Math.max(nodes.length, 1)];
-    const pause = () => new Promise<void>((resolve) => driver.options.clock.after(retryMs, resolve));
     try {
       if (node === undefined) await pause();
       else {
         const { batches, baseIndex } = await driver.options.net.range(node, group, bad, rangeMaxBytes);
-        if (baseIndex > bad) {
+        if (baseIndex > bad && found.changing === 0) {
           // Nobody needs it any more: here, too, it goes with the trim, or when the log begins anew at the other's base.
           log.leaveDamage();
           isWhole = false;
@@ -252,13 +257,20 @@ async function repair(driver: RaftDriver, found: ReplicaGroup, index: number): P
       await pause();
     }
   }
+  // A cut that met the damage is done again: the core has no more what that takes off.
+  while (found.changing > 0 && isHere(driver, found)) await pause();
   const tell = async () => {
-    if (!isHere()) return;
+    if (!isHere(driver, found)) return;
     const digests = await digestsOf(driver, group, log);
     driver.feed({ kind: "group", group, input: { kind: "repaired", isWhole, ...digests } });
   };
   const run = () => void tell().catch((error: unknown) => retryOrFail(driver, error, run));
   run();
+}
+
+/** Whether the driver still has it: nothing comes of the log of one that is gone. */
+function isHere(driver: RaftDriver, found: ReplicaGroup): boolean {
+  return driver.group(found.group) === found && !driver.isStopped;
 }
 
 /** Digests of what a leader may compare; none, where they lie in what stays damaged until it goes. */

@@ -46,7 +46,12 @@ async function oneBatch(log: GroupLog): Promise<void> {
 /** Methods of a log in place of its own. */
 type Instead = (
   log: GroupLog,
-) => Partial<Pick<GroupLog, "append" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">>;
+) => Partial<
+  Pick<
+    GroupLog,
+    "append" | "cut" | "install" | "save" | "selfCheck" | "repair" | "lastCheckpoint" | "headers" | "digestAt"
+  >
+>;
 
 /** What is to be done later is done when a test says so. */
 class HandClock implements Clock {
@@ -374,6 +379,45 @@ describe("RaftDriver", () => {
     await until(() => node.core.repairing);
     assert.equal(node.core.role.kind, "follower");
     assert.equal(checks, 1);
+    node.driver.stop();
+  });
+
+  test("a cut that meets damage is done when that is mended, and the replica follows on", async () => {
+    const words = { what: "Cannot read", why: "batch 1 is damaged", todo: "Wait" };
+    let isDamaged = true;
+    let asked = 0;
+    const node = await Node.make((log) => ({
+      cut: (index) => (isDamaged ? Promise.reject(new TailraceError("damaged", words)) : log.cut(index)),
+      selfCheck: async () => (isDamaged ? { index: 1 } : undefined),
+      repair: async () => {
+        asked += 1;
+        isDamaged = asked < 2;
+        if (isDamaged) throw new TailraceError("damaged", words);
+        return { belowIndex: 2 };
+      },
+    }));
+    await node.wins();
+    const lost = node.replica.append(records("a"));
+    lost.catch(() => {});
+    await until(() => node.log.durableEnd.index === 3);
+
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
+    node.hears({ ...vote, term: 2, from: second });
+    await node.followsSecond(2);
+    node.receives({ kind: "diverged", group, term: 2, id: node.lastFetch, atTerm: 1, end: 2 });
+    await until(() => node.core.repairing);
+    await until(() => {
+      node.clock.passes();
+      return !node.core.repairing;
+    });
+    assert.equal(node.replica.changing, 0);
+    assert.equal(node.log.end.index, 2);
+
+    node.net.said.length = 0;
+    await node.followsSecond(2);
+    const answer = { group, term: 2, id: node.lastFetch, commit: 2 };
+    node.receives({ kind: "following", ...answer });
+    assert.equal(node.core.log.commit, 2);
     node.driver.stop();
   });
 

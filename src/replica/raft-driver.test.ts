@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
-import { present } from "../base/assert.ts";
+import { AssertionError, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
@@ -16,7 +16,6 @@ import {
   type LeaderMessage,
   lanSettings,
   nodeOf,
-  type RaftSettings,
   type ReplicaId,
   replicaId,
 } from "../raft/types.ts";
@@ -26,7 +25,7 @@ import { ClusterLog } from "./cluster-log.ts";
 import { coreBatch, hexOf, replicaOf } from "./core-batch.ts";
 import { emptyPart, type LogOwner } from "./log-door.ts";
 import type { PeerNet, StoredRange } from "./peer-net.ts";
-import { RaftDriver } from "./raft-driver.ts";
+import { RaftDriver, type RaftDriverOptions } from "./raft-driver.ts";
 import type { ReplicaGroup } from "./replica-group.ts";
 
 const group = 1;
@@ -113,13 +112,19 @@ class Node {
   readonly net = new SilentNet();
   readonly clock = new HandClock();
 
-  private constructor(folder: DataFolder, self: ReplicaId, instead: Instead, settings: RaftSettings) {
+  private constructor(
+    folder: DataFolder,
+    self: ReplicaId,
+    instead: Instead,
+    { settings, broken }: { settings: RaftDriverOptions["settings"]; broken: RaftDriverOptions["broken"] | undefined },
+  ) {
     this.self = self;
     this.log = present(folder.log(group), "it was made");
     const log = replaced(this.log, instead(this.log));
     this.driver = new RaftDriver({
       ...{ node: nodeOf(self), disk: hexOf(folder.diskId), incarnation: 1, net: this.net, clock: this.clock },
       ...{ folder: replaced(folder, { log: () => log }), hash: systemHash, random: () => 0.5, settings },
+      ...(broken && { broken }),
     });
   }
 
@@ -134,13 +139,15 @@ class Node {
       /** Called while it is not open yet. */
       added = (_replica: ReplicaGroup) => {},
       settings = lanSettings,
+      /** Left out: a fault ends the process. */
+      broken = undefined as RaftDriverOptions["broken"],
     } = {},
   ): Promise<Node> {
     const folder = await openFolder(temporaryFolder());
     const self = replicaId("1", hexOf(folder.diskId), 0);
     const others = isAlone ? [] : [second, third];
     await makeLog(folder, voters ?? (isNamed ? [self, ...others] : others));
-    const node = new Node(folder, self, instead, settings);
+    const node = new Node(folder, self, instead, { settings, broken });
     await before(node.log);
     const replica = node.driver.add(present(node.driver.options.folder.log(group), "it was made"), self);
     added(replica);
@@ -564,6 +571,28 @@ describe("RaftDriver", () => {
     driver.called("2", []);
     driver.called("2", []);
     assert.deepEqual([steps, faults, driver.isStopped], [1, [fault], true]);
+  });
+
+  test("a fault in the writing of a term's first batch ends the node, and a refusal does not", async () => {
+    const words = { what: "Cannot append", why: "the folder closes", todo: "Wait" };
+    for (const { error, isFault } of [
+      { error: new AssertionError("an invariant does not hold"), isFault: true },
+      { error: new TailraceError("not_ready", words), isFault: false },
+      { error: new NoRoomError("the disk is full"), isFault: false },
+    ]) {
+      const faults: unknown[] = [];
+      let asked = 0;
+      const append = () => {
+        asked += 1;
+        return Promise.reject(error);
+      };
+      const node = await Node.make(() => ({ append }), { isAlone: true, broken: (fault) => faults.push(fault) });
+      node.replica.want();
+      await until(() => asked > 0);
+      await until(() => (isFault ? faults.length > 0 : node.core.role.kind !== "leader"));
+      assert.deepEqual(faults, isFault ? [error] : []);
+      node.driver.stop();
+    }
   });
 
   test("batches that do not begin where the log ends are not taken, and asked for again", async () => {

@@ -474,6 +474,33 @@ describe("RaftDriver", () => {
     node.driver.stop();
   });
 
+  test("who asks anything of a replica that is not open yet is told so at once", async () => {
+    const asked: Promise<void>[] = [];
+    const node = await Node.make(() => ({}), {
+      added: (replica) => {
+        const notOpen = { name: "RefusedError", message: "the log is not open yet" };
+        asked.push(assert.rejects(replica.linearize(), { name: "NotLeaderError" }));
+        asked.push(assert.rejects(replica.change([second]), notOpen), assert.rejects(replica.transfer(), notOpen));
+      },
+    });
+    await Promise.all(asked);
+    await assert.rejects(node.replica.transfer(), { message: "this replica does not lead" });
+    node.driver.stop();
+  });
+
+  test("a trim whose files are still there stays due, though a later one is cut off", async () => {
+    const node = await Node.make(() => ({}));
+    const { replica } = node;
+    node.log.setCommit(1);
+    await until(() => node.log.commit.index === 1);
+    replica.trimmed(3, 2);
+    replica.trimAgain(1);
+    replica.cutTrims(3);
+    assert.equal(replica.takeDueBase(), 1);
+    assert.equal(replica.takeDueBase(), 0);
+    node.driver.stop();
+  });
+
   test("a log that was fetched in part when the node stopped is no whole one after its start, unless its replica votes", async () => {
     for (const { isNamed, isObserver, isIncomplete } of [
       { isNamed: false, isObserver: false, isIncomplete: true },
@@ -807,6 +834,18 @@ describe("ClusterLog", () => {
     // Another began to lead in between, which is why all is forgotten.
     assert.deepEqual(told.steps, ["restored", "restoring", "restoring", ...once]);
     node.driver.stop();
+  });
+
+  test("what waits for a commit is told when the replica ends", async () => {
+    const node = await Node.make(() => ({}));
+    const door = new ClusterLog(node.replica, owner);
+    await node.wins();
+    const appended = door.append(records("a"));
+    const refused = assert.rejects(appended, { name: "FateUnknownError" });
+    await until(() => node.log.durableEnd.offset === 1);
+    const settled = assert.rejects(door.settled(node.log.durableEnd.index - 1), { name: "NotLeaderError" });
+    node.driver.stop();
+    await Promise.all([refused, settled]);
   });
 
   test("what could not be read for want of files is read again for the next append", async () => {

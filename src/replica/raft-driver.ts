@@ -293,7 +293,7 @@ export class RaftDriver {
     if (baseIndex <= found.log.base.index) return;
     const { dropBefore = (of, to) => of.dropBefore(to) } = this.options;
     dropBefore(found, baseIndex).catch((error: unknown) => {
-      if (error instanceof NoRoomError || isDamaged(error)) found.trimmed(0, baseIndex);
+      if (error instanceof NoRoomError || isDamaged(error)) found.trimAgain(baseIndex);
       else if (!(error instanceof DiskError) && !(error instanceof TailraceError)) this.broken(error);
     });
   }

@@ -94,6 +94,11 @@ export class ReplicaGroup {
     return this.log.group;
   }
 
+  /** Nothing more comes of what is asked. */
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** How long ago it last had all that was committed, as far as it was told; milliseconds. */
   get lagMs(): number | undefined {
     return this.#core.lagMs();
@@ -175,7 +180,8 @@ export class ReplicaGroup {
 
   /** Resolves with an index below which all that was acknowledged before the call stands. @throws {NotLeaderError} */
   linearize(): Promise<number> {
-    if (this.#ended !== undefined) return Promise.reject(this.#notLeader());
+    // A core that does not know the group answers nothing.
+    if (this.#ended !== undefined || !this.state) return Promise.reject(this.#notLeader());
     this.#lastRead += 1;
     const read = this.#lastRead;
     return new Promise((resolve, reject) => {
@@ -186,7 +192,8 @@ export class ReplicaGroup {
 
   /** Changes the voters by one. @throws {RefusedError} @throws {FateUnknownError} */
   change(voters: readonly ReplicaId[], force = false): Promise<void> {
-    if (this.#ended !== undefined) return Promise.reject(new RefusedError(this.#ended));
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return Promise.reject(new RefusedError(refusal));
     if (this.#change) return Promise.reject(new RefusedError("another change of voters is under way"));
     const bytes = encodeVoters(voters.map(replicaOf)).length;
     if (bytes > noteMaxBytes) {
@@ -201,7 +208,8 @@ export class ReplicaGroup {
 
   /** Hands leadership over, to the voter that holds most unless one is named. @throws {RefusedError} */
   transfer(to?: ReplicaId): Promise<void> {
-    if (this.#ended !== undefined) return Promise.reject(new RefusedError(this.#ended));
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return Promise.reject(new RefusedError(refusal));
     if (this.#transfer) return Promise.reject(new RefusedError("leadership is being handed over already"));
     return new Promise((resolve, reject) => {
       this.#transfer = { resolve, reject };
@@ -252,7 +260,7 @@ export class ReplicaGroup {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Calls `listener` whenever the role may have changed, until the returned function is called. */
+  /** Calls `listener` whenever the role may have changed, and when it has ended, until the returned function is called. */
   onRole(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -261,6 +269,11 @@ export class ReplicaGroup {
   /** A trim has the place `index`: once it is committed the files below `baseIndex` may go. */
   trimmed(index: number, baseIndex: number): void {
     this.#trims.push({ index, baseIndex });
+  }
+
+  /** The files that a committed trim lets go are still there: it is due again. */
+  trimAgain(baseIndex: number): void {
+    this.#trims.unshift({ index: 0, baseIndex });
   }
 
   /** What was placed from `index` on is cut off. */
@@ -311,6 +324,7 @@ export class ReplicaGroup {
     this.#reads.clear();
     this.#change?.reject(unknown);
     this.#transfer?.reject(unknown);
+    for (const listener of [...this.#listeners]) listener();
   }
 
   /** Gives a batch its place in the term that is led, and waits until it is on the own disk. */
@@ -373,6 +387,11 @@ export class ReplicaGroup {
     } catch (error) {
       reject(new FateUnknownError(String(error)));
     }
+  }
+
+  /** Why the core is asked for nothing: one that does not know the group answers nothing. */
+  get #refusal(): string | undefined {
+    return this.#ended ?? (this.state ? undefined : "the log is not open yet");
   }
 
   #notLeader(): NotLeaderError {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { describe, test } from "node:test";
 import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
 import { AssertionError, present } from "../base/assert.ts";
@@ -22,7 +23,7 @@ import {
 import { builtInSettings } from "../stream/settings.ts";
 import { encodeCheckpoint, encodeFence, encodeLeaderChange, encodeTrim, encodeVoters } from "../wire/checkpoint.ts";
 import { ClusterLog } from "./cluster-log.ts";
-import { coreBatch, hexOf, replicaOf } from "./core-batch.ts";
+import { coreBatch, hexOf, joinBytes, replicaOf } from "./core-batch.ts";
 import { emptyPart, type LogOwner } from "./log-door.ts";
 import type { PeerNet, StoredRange } from "./peer-net.ts";
 import { RaftDriver, type RaftDriverOptions } from "./raft-driver.ts";
@@ -45,12 +46,7 @@ async function oneBatch(log: GroupLog): Promise<void> {
 /** Methods of a log in place of its own. */
 type Instead = (
   log: GroupLog,
-) => Partial<
-  Pick<
-    GroupLog,
-    "append" | "cut" | "install" | "save" | "selfCheck" | "repair" | "lastCheckpoint" | "headers" | "digestAt"
-  >
->;
+) => Partial<Pick<GroupLog, "append" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">>;
 
 /** What is to be done later is done when a test says so. */
 class HandClock implements Clock {
@@ -77,6 +73,7 @@ class HandClock implements Clock {
 /** A network of which nothing comes but what a test feeds. */
 class SilentNet implements PeerNet {
   baseIndex = 0;
+  batches: Uint8Array = new Uint8Array(0);
   readonly opened: Hello[] = [];
   readonly said: FollowerMessage[] = [];
   readonly calls: Call[] = [];
@@ -100,7 +97,7 @@ class SilentNet implements PeerNet {
   toFollower(): void {}
 
   async range(): Promise<StoredRange> {
-    return { batches: new Uint8Array(0), baseIndex: this.baseIndex };
+    return { batches: this.batches, baseIndex: this.baseIndex };
   }
 }
 
@@ -138,12 +135,14 @@ class Node {
       before = async (_log: GroupLog) => {},
       /** Called while it is not open yet. */
       added = (_replica: ReplicaGroup) => {},
+      /** Of its data folder. */
+      path = temporaryFolder(),
       settings = lanSettings,
       /** Left out: a fault ends the process. */
       broken = undefined as RaftDriverOptions["broken"],
     } = {},
   ): Promise<Node> {
-    const folder = await openFolder(temporaryFolder());
+    const folder = await openFolder(path);
     const self = replicaId("1", hexOf(folder.diskId), 0);
     const others = isAlone ? [] : [second, third];
     await makeLog(folder, voters ?? (isNamed ? [self, ...others] : others));
@@ -231,6 +230,13 @@ async function batchesOf({
   if (rolled > 0) log.rollBy({ maxBytes: 1, maxAgeMicros: Number.POSITIVE_INFINITY }, state);
   for (let more = 0; more < rolled; more++) await log.append(records(`${term}`));
   return (await log.read({ from: { index: 1 }, belowIndex: log.end.index, maxBytes: 1 << 20 })).map(coreBatch);
+}
+
+/** Makes the first of these bytes in a file another. */
+function spoil(file: string, text: string): void {
+  const bytes = fs.readFileSync(file);
+  bytes.write("x", bytes.indexOf(text));
+  fs.writeFileSync(file, bytes);
 }
 
 /** The same thing, with other methods here and there. */
@@ -390,41 +396,38 @@ describe("RaftDriver", () => {
   });
 
   test("a cut that meets damage is done when that is mended, and the replica follows on", async () => {
-    const words = { what: "Cannot read", why: "batch 1 is damaged", todo: "Wait" };
-    let isDamaged = true;
-    let asked = 0;
-    const node = await Node.make((log) => ({
-      cut: (index) => (isDamaged ? Promise.reject(new TailraceError("damaged", words)) : log.cut(index)),
-      selfCheck: async () => (isDamaged ? { index: 1 } : undefined),
-      repair: async () => {
-        asked += 1;
-        isDamaged = asked < 2;
-        if (isDamaged) throw new TailraceError("damaged", words);
-        return { belowIndex: 2 };
-      },
-    }));
+    const path = temporaryFolder();
+    const node = await Node.make(() => ({}), { path });
     await node.wins();
-    const lost = node.replica.append(records("a"));
-    lost.catch(() => {});
-    await until(() => node.log.durableEnd.index === 3);
+    // So large that they go to a segment at once.
+    const lost = ["a", "b"].map((text) => node.replica.append(records(text.repeat(300_000))));
+    for (const one of lost) one.catch(() => {});
+    await until(() => node.log.durableEnd.index === 4);
+    const stored = (await node.log.read({ from: { index: 2 }, belowIndex: 4, maxBytes: 1 << 20 })).map(coreBatch);
+    const files = fs.readdirSync(path, { recursive: true, encoding: "utf8" }).map((name) => `${path}/${name}`);
+    const segment = files.find((file) => file.endsWith(".log") && fs.readFileSync(file).includes("aaaa"));
+    spoil(present(segment, "it is in a segment"), "aaaa");
 
     const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
     node.hears({ ...vote, term: 2, from: second });
     await node.followsSecond(2);
-    node.receives({ kind: "diverged", group, term: 2, id: node.lastFetch, atTerm: 1, end: 2 });
+    node.receives({ kind: "diverged", group, term: 2, id: node.lastFetch, atTerm: 1, end: 3 });
     await until(() => node.core.repairing);
+    // Nobody has it at first.
+    node.clock.passes();
+    node.net.batches = joinBytes(stored.map(({ bytes }) => bytes));
     await until(() => {
       node.clock.passes();
       return !node.core.repairing;
     });
     assert.equal(node.replica.changing, 0);
-    assert.equal(node.log.end.index, 2);
+    assert.equal(node.log.end.index, 3);
+    assert.equal(await node.log.selfCheck(), undefined);
 
     node.net.said.length = 0;
     await node.followsSecond(2);
-    const answer = { group, term: 2, id: node.lastFetch, commit: 2 };
-    node.receives({ kind: "following", ...answer });
-    assert.equal(node.core.log.commit, 2);
+    node.receives({ kind: "following", group, term: 2, id: node.lastFetch, commit: 3 });
+    assert.equal(node.core.log.commit, 3);
     node.driver.stop();
   });
 

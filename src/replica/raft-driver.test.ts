@@ -46,7 +46,9 @@ async function oneBatch(log: GroupLog): Promise<void> {
 /** Methods of a log in place of its own. */
 type Instead = (
   log: GroupLog,
-) => Partial<Pick<GroupLog, "append" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">>;
+) => Partial<
+  Pick<GroupLog, "append" | "read" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">
+>;
 
 /** What is to be done later is done when a test says so. */
 class HandClock implements Clock {
@@ -76,6 +78,7 @@ class SilentNet implements PeerNet {
   batches: Uint8Array = new Uint8Array(0);
   readonly opened: Hello[] = [];
   readonly said: FollowerMessage[] = [];
+  readonly answered: LeaderMessage[] = [];
   readonly calls: Call[] = [];
 
   open(_to: string, hello: Hello): void {
@@ -94,7 +97,9 @@ class SilentNet implements PeerNet {
 
   end(): void {}
 
-  toFollower(): void {}
+  toFollower(_hello: Hello, messages: readonly LeaderMessage[]): void {
+    this.answered.push(...messages);
+  }
 
   async range(): Promise<StoredRange> {
     return { batches: this.batches, baseIndex: this.baseIndex };
@@ -392,6 +397,32 @@ describe("RaftDriver", () => {
     await until(() => node.core.repairing);
     assert.equal(node.core.role.kind, "follower");
     assert.equal(checks, 1);
+    node.driver.stop();
+  });
+
+  test("who fetches gets what a read of it failed for, when the log is found whole", async () => {
+    const words = { what: "Cannot read", why: "batch 1 is damaged", todo: "Wait" };
+    let failures = 0;
+    const node = await Node.make((log) => ({
+      read: (request) => {
+        if (!request.unsynced || failures > 0) return log.read(request);
+        failures += 1;
+        return Promise.reject(new TailraceError("damaged", words));
+      },
+    }));
+    await node.wins();
+    node.replica.want();
+    await until(() => node.log.durableEnd.index === 2);
+    const hello: Hello = { from: "2", disk: "22".repeat(16), incarnation: 1, number: 1 };
+    const { term, digest } = present(
+      (await node.log.read({ from: { index: 0 }, belowIndex: 1, maxBytes: 1 }))[0],
+      "it is",
+    );
+    const position = { next: 1, before: { term, digest }, durable: 1, credit: 1 << 20, committedOnly: false };
+    node.driver.accepted(hello);
+    node.driver.fromFollower(hello, [{ kind: "fetch", group, term: 1, id: 1, replica: second, ...position }]);
+    await until(() => node.net.answered.some(({ kind }) => kind === "batches"));
+    assert.equal(failures, 1);
     node.driver.stop();
   });
 

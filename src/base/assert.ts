@@ -18,3 +18,8 @@ export function present<T>(value: T | undefined, message: string): T {
 export function unreachable(value: never): never {
   throw new AssertionError(`unreachable: ${String(value)}`);
 }
+
+/** Whether something failed by a bug, not by what the world says: it ends the process, and is answered to nobody. */
+export function isBug(error: unknown): boolean {
+  return error instanceof AssertionError || error instanceof TypeError || error instanceof RangeError;
+}

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Logger } from "pino";
+import { isBug } from "../base/assert.ts";
 import { DiskError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { VersionedSettings } from "../base/stream-settings.ts";
@@ -30,7 +31,7 @@ import { WantedReplicas } from "./wanted-replicas.ts";
 /** What it looks at, and acts on. */
 export interface ReconcilerOptions {
   readonly driver: RaftDriver;
-  readonly streams: LocalStreams;
+  readonly streams: Pick<LocalStreams, "stored" | "settle" | "place" | "leave" | "delete" | "chosenVoters">;
   readonly membership: Pick<Membership, "members" | "onChange">;
   readonly votersWanted: number;
   /** The node has every stream, wherever that is placed. */
@@ -304,8 +305,7 @@ export class Reconciler {
   #failed(what: string, error: unknown): void {
     const { logger, driver } = this.#options;
     if (this.#isStopped) return;
-    const isOurs = error instanceof TypeError || error instanceof RangeError;
-    if (isOurs) driver.broken(error);
+    if (isBug(error)) driver.broken(error);
     else if (!(error instanceof DiskError) && !(error instanceof TailraceError)) {
       logger.debug({ why: String(error) }, `Not now: ${what}`);
     }

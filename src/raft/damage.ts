@@ -6,7 +6,7 @@
  * @module
  */
 import { electionTimeout } from "./election.ts";
-import { dropFeed } from "./feeding.ts";
+import { dropFeed, pumpAll } from "./feeding.ts";
 import { type Group, type Suspect, sourceOf } from "./group.ts";
 import type { GroupInput } from "./inputs.ts";
 import { onTransfer } from "./leading.ts";
@@ -81,6 +81,8 @@ export function onChecked(g: Group, badAt: number | undefined, turn: Turn): void
   const { node, index } = found;
   switch (found.kind) {
     case "self":
+      // What a read met has passed: who waits for what was to be read gets it.
+      pumpAll(g, turn);
       return;
     case "source":
     case "leader":

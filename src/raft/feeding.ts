@@ -8,7 +8,7 @@ import { advanceCommit } from "./commit.ts";
 import { contradicted } from "./damage.ts";
 import type { Feed, Group, LeaderRole, Progress } from "./group.ts";
 import type { GroupInput } from "./inputs.ts";
-import { checkHandover, checkQuorum, leftBy } from "./leading.ts";
+import { checkHandover, checkQuorum, leftBy, wantLeaderChange } from "./leading.ts";
 import { release, stop } from "./leaving.ts";
 import { adoptTerm } from "./term.ts";
 import { event, say, type Turn } from "./turn.ts";
@@ -54,6 +54,8 @@ export function onFetch(g: Group, fetch: Of<"fetch">, node: NodeId, turn: Turn):
       below && below.end > log.base.index
         ? { kind: "diverged", group, term, id, atTerm: below.term, end: below.end }
         : restartFor(g, id);
+    // Who waits there for what is cut off is told of its fate once a batch of this term is committed in its place.
+    if (message.kind === "diverged") wantLeaderChange(g, role, turn);
     say(g, turn, { lane: "follower", node, message });
     return;
   }

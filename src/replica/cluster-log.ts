@@ -368,10 +368,11 @@ export class ClusterLog implements LogDoor {
     return new NotLeaderError(this.group, this.#replica.state?.leaderHint ?? null);
   }
 
-  /** Waits until it holds; with a term only as long as that is led here. */
+  /** Waits until it holds; with a term only as long as that is led here. @throws {NotLeaderError} It was, or the replica has ended. */
   async #until(holds: () => boolean, term?: number): Promise<void> {
     while (!holds()) {
-      if (term !== undefined && this.#leadingTerm() !== term) throw this.#notLeader();
+      const isOver = this.#replica.hasEnded || (term !== undefined && this.#leadingTerm() !== term);
+      if (isOver) throw this.#notLeader();
       await new Promise<void>((resolve) => {
         const wake = () => {
           this.#waiting.delete(wake);

@@ -143,4 +143,17 @@ describe("logs of a node that is one of a cluster", () => {
     assert.deepEqual(steps, ["renewing", "renewed", "removed"]);
     driver.stop();
   });
+
+  test("that were to begin anew, and are removed before, keep no others from being known to be gone", async () => {
+    const { logs, driver, stream } = await logsOf((folder) => ({
+      log: (id) => replaced(present(folder.log(id), "it was made"), { damage: "a byte is another" }),
+      remove: async () => {},
+    }));
+    assert.equal(logs.open(stream, owner), undefined);
+    logs.known(group + 5);
+    assert.equal(driver.core.isGone(group), false);
+    await logs.remove(group);
+    assert.deepEqual([driver.core.isGone(group), driver.core.isGone(group + 4)], [true, true]);
+    driver.stop();
+  });
 });

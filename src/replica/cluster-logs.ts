@@ -281,6 +281,9 @@ export class ClusterLogs implements LogDoors {
     const { driver, folder } = this.#options;
     this.#doors.delete(group);
     driver.closeGroup(group);
+    // One that waited to begin anew never will.
+    this.#opening.delete(group);
+    this.#tellKnown();
     // If there was no room for that, there may be for this.
     await this.#leaving.get(group)?.catch(() => {});
     if (folder.log(group) !== undefined) await folder.remove(group);

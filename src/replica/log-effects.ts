@@ -2,6 +2,7 @@
  * What the replication core wants of a group's log.
  * @module
  */
+import { AssertionError, isBug } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
 import { DiskError, NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
@@ -10,6 +11,7 @@ import { checkpointPrefix, digestFollows, readBatch } from "../log/batch-reader.
 import { BatchRefusedError, verifyStored } from "../log/stored-batch.ts";
 import type { GroupLog, NewBatch } from "../log/types.ts";
 import { type LogFloor, sourceOf } from "../raft/group.ts";
+import type { GroupInput } from "../raft/inputs.ts";
 import type { Effect } from "../raft/turn.ts";
 import { type Batch, type LeaderMessage, nodeOf } from "../raft/types.ts";
 import { decodeTrim, encodeLeaderChange, encodeVoters } from "../wire/checkpoint.ts";
@@ -153,10 +155,8 @@ function appendControl(driver: RaftDriver, found: ReplicaGroup, effect: Extract<
     },
   };
   log.append(begun).catch((error: unknown) => {
-    if (error instanceof NotLeaderError) return;
     // Without its first batch a term commits nothing: another leader may have room.
-    if (isRefusal(error)) driver.feed({ kind: "group", group, input: { kind: "cannotWrite" } });
-    if (isDamaged(error)) driver.feed({ kind: "group", group, input: { kind: "damaged" } });
+    if (!(error instanceof NotLeaderError)) notTaken(driver, group, error, { kind: "cannotWrite" });
   });
 }
 
@@ -172,20 +172,32 @@ function write(driver: RaftDriver, found: ReplicaGroup, effect: Extract<LogEffec
     const note = batch.voters ? { note: encodeVoters(batch.voters.map(replicaOf)) } : {};
     const { kind, index, payload } = batch.verified.batch;
     if (kind === BatchKind.trim) found.trimmed(index, decodeTrim(payload).baseIndex);
-    log.appendStored(batch.verified, note).catch((error: unknown) => {
-      if (isRefusal(error)) driver.feed({ kind: "group", group, input: { kind: "refused", generation } });
-      if (isDamaged(error)) driver.feed({ kind: "group", group, input: { kind: "damaged" } });
-    });
+    log
+      .appendStored(batch.verified, note)
+      .catch((error: unknown) => notTaken(driver, group, error, { kind: "refused", generation }));
   }
 }
 
-/** Changes the log otherwise than by appending. */
+/** The log takes a batch not, which the core hears. What else the disk says has ended the folder; the rest is a fault of ours. */
+function notTaken(driver: RaftDriver, group: number, error: unknown, refusal: GroupInput): void {
+  if (isRefusal(error)) driver.feed({ kind: "group", group, input: refusal });
+  else if (!(error instanceof DiskError)) driver.broken(error);
+  if (isDamaged(error)) driver.feed({ kind: "group", group, input: { kind: "damaged" } });
+}
+
+/** Changes the log otherwise than by appending. Damage that a change meets is mended first, and the change done again meanwhile. */
 function change(driver: RaftDriver, found: ReplicaGroup, work: () => Promise<void>): void {
   found.changing += 1;
   const run = () => {
     work().then(
       () => driver.changed(found),
-      (error: unknown) => retryOrFail(driver, error, run),
+      (error: unknown) => {
+        if (!isDamaged(error)) return retryOrFail(driver, error, run);
+        driver.feed({ kind: "group", group: found.group, input: { kind: "damaged" } });
+        driver.options.clock.after(retryMs, () => {
+          if (isHere(driver, found)) run();
+        });
+      },
     );
   };
   run();
@@ -202,6 +214,7 @@ function read(driver: RaftDriver, found: ReplicaGroup, effect: Extract<LogEffect
       if (error instanceof NoRoomError) driver.options.clock.after(retryMs, () => read(driver, found, effect));
       // What was to be read is not there any more: the core knows what comes instead.
       else tell([]);
+      if (isBug(error)) driver.broken(error);
       if (isDamaged(error)) driver.feed({ kind: "group", group, input: { kind: "damaged" } });
     },
   );
@@ -226,18 +239,17 @@ async function repair(driver: RaftDriver, found: ReplicaGroup, index: number): P
   const { group, log } = found;
   const others = () =>
     (driver.core.group(group)?.log.voters ?? []).map(nodeOf).filter((node) => node !== driver.options.node);
-  const isHere = () => driver.group(group) === found && !driver.isStopped;
+  const pause = () => new Promise<void>((resolve) => driver.options.clock.after(retryMs, resolve));
   let bad: number | undefined = index;
   let isWhole = true;
-  for (let time = 0; bad !== undefined && isWhole && isHere(); time++) {
+  for (let time = 0; bad !== undefined && isWhole && isHere(driver, found); time++) {
     const nodes = others();
     const node = nodes[time % Math.max(nodes.length, 1)];
-    const pause = () => new Promise<void>((resolve) => driver.options.clock.after(retryMs, resolve));
     try {
       if (node === undefined) await pause();
       else {
         const { batches, baseIndex } = await driver.options.net.range(node, group, bad, rangeMaxBytes);
-        if (baseIndex > bad) {
+        if (baseIndex > bad && found.changing === 0) {
           // Nobody needs it any more: here, too, it goes with the trim, or when the log begins anew at the other's base.
           log.leaveDamage();
           isWhole = false;
@@ -247,18 +259,27 @@ async function repair(driver: RaftDriver, found: ReplicaGroup, index: number): P
         }
       }
     } catch (error) {
-      const isFinal = error instanceof DiskError;
-      if (isFinal) return;
+      // What another node sent may be anything, and is no fault of ours.
+      const isOurs = error instanceof AssertionError;
+      if (isOurs) driver.broken(error);
+      if (isOurs || error instanceof DiskError) return;
       await pause();
     }
   }
+  // A cut that met the damage is done again: the core has no more what that takes off.
+  while (found.changing > 0 && isHere(driver, found)) await pause();
   const tell = async () => {
-    if (!isHere()) return;
+    if (!isHere(driver, found)) return;
     const digests = await digestsOf(driver, group, log);
     driver.feed({ kind: "group", group, input: { kind: "repaired", isWhole, ...digests } });
   };
   const run = () => void tell().catch((error: unknown) => retryOrFail(driver, error, run));
   run();
+}
+
+/** Whether the driver still has it: nothing comes of the log of one that is gone. */
+function isHere(driver: RaftDriver, found: ReplicaGroup): boolean {
+  return driver.group(found.group) === found && !driver.isStopped;
 }
 
 /** Digests of what a leader may compare; none, where they lie in what stays damaged until it goes. */

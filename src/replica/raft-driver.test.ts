@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { describe, test } from "node:test";
 import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
-import { present } from "../base/assert.ts";
+import { AssertionError, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
@@ -16,17 +17,16 @@ import {
   type LeaderMessage,
   lanSettings,
   nodeOf,
-  type RaftSettings,
   type ReplicaId,
   replicaId,
 } from "../raft/types.ts";
 import { builtInSettings } from "../stream/settings.ts";
 import { encodeCheckpoint, encodeFence, encodeLeaderChange, encodeTrim, encodeVoters } from "../wire/checkpoint.ts";
 import { ClusterLog } from "./cluster-log.ts";
-import { coreBatch, hexOf, replicaOf } from "./core-batch.ts";
+import { coreBatch, hexOf, joinBytes, replicaOf } from "./core-batch.ts";
 import { emptyPart, type LogOwner } from "./log-door.ts";
 import type { PeerNet, StoredRange } from "./peer-net.ts";
-import { RaftDriver } from "./raft-driver.ts";
+import { RaftDriver, type RaftDriverOptions } from "./raft-driver.ts";
 import type { ReplicaGroup } from "./replica-group.ts";
 
 const group = 1;
@@ -46,7 +46,9 @@ async function oneBatch(log: GroupLog): Promise<void> {
 /** Methods of a log in place of its own. */
 type Instead = (
   log: GroupLog,
-) => Partial<Pick<GroupLog, "append" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">>;
+) => Partial<
+  Pick<GroupLog, "append" | "read" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">
+>;
 
 /** What is to be done later is done when a test says so. */
 class HandClock implements Clock {
@@ -73,8 +75,10 @@ class HandClock implements Clock {
 /** A network of which nothing comes but what a test feeds. */
 class SilentNet implements PeerNet {
   baseIndex = 0;
+  batches: Uint8Array = new Uint8Array(0);
   readonly opened: Hello[] = [];
   readonly said: FollowerMessage[] = [];
+  readonly answered: LeaderMessage[] = [];
   readonly calls: Call[] = [];
 
   open(_to: string, hello: Hello): void {
@@ -93,10 +97,12 @@ class SilentNet implements PeerNet {
 
   end(): void {}
 
-  toFollower(): void {}
+  toFollower(_hello: Hello, messages: readonly LeaderMessage[]): void {
+    this.answered.push(...messages);
+  }
 
   async range(): Promise<StoredRange> {
-    return { batches: new Uint8Array(0), baseIndex: this.baseIndex };
+    return { batches: this.batches, baseIndex: this.baseIndex };
   }
 }
 
@@ -108,13 +114,19 @@ class Node {
   readonly net = new SilentNet();
   readonly clock = new HandClock();
 
-  private constructor(folder: DataFolder, self: ReplicaId, instead: Instead, settings: RaftSettings) {
+  private constructor(
+    folder: DataFolder,
+    self: ReplicaId,
+    instead: Instead,
+    { settings, broken }: { settings: RaftDriverOptions["settings"]; broken: RaftDriverOptions["broken"] | undefined },
+  ) {
     this.self = self;
     this.log = present(folder.log(group), "it was made");
     const log = replaced(this.log, instead(this.log));
     this.driver = new RaftDriver({
       ...{ node: nodeOf(self), disk: hexOf(folder.diskId), incarnation: 1, net: this.net, clock: this.clock },
       ...{ folder: replaced(folder, { log: () => log }), hash: systemHash, random: () => 0.5, settings },
+      ...(broken && { broken }),
     });
   }
 
@@ -128,14 +140,18 @@ class Node {
       before = async (_log: GroupLog) => {},
       /** Called while it is not open yet. */
       added = (_replica: ReplicaGroup) => {},
+      /** Of its data folder. */
+      path = temporaryFolder(),
       settings = lanSettings,
+      /** Left out: a fault ends the process. */
+      broken = undefined as RaftDriverOptions["broken"],
     } = {},
   ): Promise<Node> {
-    const folder = await openFolder(temporaryFolder());
+    const folder = await openFolder(path);
     const self = replicaId("1", hexOf(folder.diskId), 0);
     const others = isAlone ? [] : [second, third];
     await makeLog(folder, voters ?? (isNamed ? [self, ...others] : others));
-    const node = new Node(folder, self, instead, settings);
+    const node = new Node(folder, self, instead, { settings, broken });
     await before(node.log);
     const replica = node.driver.add(present(node.driver.options.folder.log(group), "it was made"), self);
     added(replica);
@@ -200,6 +216,32 @@ async function makeLog(folder: DataFolder, voters: readonly ReplicaId[]): Promis
   const { log, made } = folder.create({ group, ...batch0 });
   await made;
   return log;
+}
+
+/** What a leader of `term` writes behind batch 0: its first batch, then so many checkpoints, and records behind each. */
+async function batchesOf({
+  voters,
+  term,
+  rolled = 0,
+}: {
+  voters: readonly ReplicaId[];
+  term: number;
+  rolled?: number;
+}) {
+  const log = await makeLog(await openFolder(temporaryFolder()), voters);
+  const begun = { kind: BatchKind.leaderChange, payload: encodeLeaderChange(replicaOf(second)), recordCount: 0 };
+  await log.append({ ...begun, begins: { term, votedFor: replicaOf(second) } });
+  const state = () => encodeCheckpoint({ ...anyState, voters: voters.map(replicaOf) });
+  if (rolled > 0) log.rollBy({ maxBytes: 1, maxAgeMicros: Number.POSITIVE_INFINITY }, state);
+  for (let more = 0; more < rolled; more++) await log.append(records(`${term}`));
+  return (await log.read({ from: { index: 1 }, belowIndex: log.end.index, maxBytes: 1 << 20 })).map(coreBatch);
+}
+
+/** Makes the first of these bytes in a file another. */
+function spoil(file: string, text: string): void {
+  const bytes = fs.readFileSync(file);
+  bytes.write("x", bytes.indexOf(text));
+  fs.writeFileSync(file, bytes);
 }
 
 /** The same thing, with other methods here and there. */
@@ -358,6 +400,68 @@ describe("RaftDriver", () => {
     node.driver.stop();
   });
 
+  test("who fetches gets what a read of it failed for, when the log is found whole", async () => {
+    const words = { what: "Cannot read", why: "batch 1 is damaged", todo: "Wait" };
+    let failures = 0;
+    const node = await Node.make((log) => ({
+      read: (request) => {
+        if (!request.unsynced || failures > 0) return log.read(request);
+        failures += 1;
+        return Promise.reject(new TailraceError("damaged", words));
+      },
+    }));
+    await node.wins();
+    node.replica.want();
+    await until(() => node.log.durableEnd.index === 2);
+    const hello: Hello = { from: "2", disk: "22".repeat(16), incarnation: 1, number: 1 };
+    const { term, digest } = present(
+      (await node.log.read({ from: { index: 0 }, belowIndex: 1, maxBytes: 1 }))[0],
+      "it is",
+    );
+    const position = { next: 1, before: { term, digest }, durable: 1, credit: 1 << 20, committedOnly: false };
+    node.driver.accepted(hello);
+    node.driver.fromFollower(hello, [{ kind: "fetch", group, term: 1, id: 1, replica: second, ...position }]);
+    await until(() => node.net.answered.some(({ kind }) => kind === "batches"));
+    assert.equal(failures, 1);
+    node.driver.stop();
+  });
+
+  test("a cut that meets damage is done when that is mended, and the replica follows on", async () => {
+    const path = temporaryFolder();
+    const node = await Node.make(() => ({}), { path });
+    await node.wins();
+    // So large that they go to a segment at once.
+    const lost = ["a", "b"].map((text) => node.replica.append(records(text.repeat(300_000))));
+    for (const one of lost) one.catch(() => {});
+    await until(() => node.log.durableEnd.index === 4);
+    const stored = (await node.log.read({ from: { index: 2 }, belowIndex: 4, maxBytes: 1 << 20 })).map(coreBatch);
+    const files = fs.readdirSync(path, { recursive: true, encoding: "utf8" }).map((name) => `${path}/${name}`);
+    const segment = files.find((file) => file.endsWith(".log") && fs.readFileSync(file).includes("aaaa"));
+    spoil(present(segment, "it is in a segment"), "aaaa");
+
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
+    node.hears({ ...vote, term: 2, from: second });
+    await node.followsSecond(2);
+    node.receives({ kind: "diverged", group, term: 2, id: node.lastFetch, atTerm: 1, end: 3 });
+    await until(() => node.core.repairing);
+    // Nobody has it at first.
+    node.clock.passes();
+    node.net.batches = joinBytes(stored.map(({ bytes }) => bytes));
+    await until(() => {
+      node.clock.passes();
+      return !node.core.repairing;
+    });
+    assert.equal(node.replica.changing, 0);
+    assert.equal(node.log.end.index, 3);
+    assert.equal(await node.log.selfCheck(), undefined);
+
+    node.net.said.length = 0;
+    await node.followsSecond(2);
+    node.receives({ kind: "following", group, term: 2, id: node.lastFetch, commit: 3 });
+    assert.equal(node.core.log.commit, 3);
+    node.driver.stop();
+  });
+
   test("damage in what others have let go by a trim keeps a replica from following no longer than they say so", async () => {
     const node = await Node.make(() => ({ selfCheck: async () => ({ index: 0 }) }));
     const seen: string[] = [];
@@ -401,6 +505,33 @@ describe("RaftDriver", () => {
     await assert.rejects(replica.linearize(), { name: "NotLeaderError" });
     await assert.rejects(replica.change([node.self, second]), { name: "RefusedError", message: "the node stopped" });
     await assert.rejects(replica.transfer(), { name: "RefusedError", message: "the node stopped" });
+    node.driver.stop();
+  });
+
+  test("who asks anything of a replica that is not open yet is told so at once", async () => {
+    const asked: Promise<void>[] = [];
+    const node = await Node.make(() => ({}), {
+      added: (replica) => {
+        const notOpen = { name: "RefusedError", message: "the log is not open yet" };
+        asked.push(assert.rejects(replica.linearize(), { name: "NotLeaderError" }));
+        asked.push(assert.rejects(replica.change([second]), notOpen), assert.rejects(replica.transfer(), notOpen));
+      },
+    });
+    await Promise.all(asked);
+    await assert.rejects(node.replica.transfer(), { message: "this replica does not lead" });
+    node.driver.stop();
+  });
+
+  test("a trim whose files are still there stays due, though a later one is cut off", async () => {
+    const node = await Node.make(() => ({}));
+    const { replica } = node;
+    node.log.setCommit(1);
+    await until(() => node.log.commit.index === 1);
+    replica.trimmed(3, 2);
+    replica.trimAgain(1);
+    replica.cutTrims(3);
+    assert.equal(replica.takeDueBase(), 1);
+    assert.equal(replica.takeDueBase(), 0);
     node.driver.stop();
   });
 
@@ -503,6 +634,28 @@ describe("RaftDriver", () => {
     assert.deepEqual([steps, faults, driver.isStopped], [1, [fault], true]);
   });
 
+  test("a fault in the writing of a term's first batch ends the node, and a refusal does not", async () => {
+    const words = { what: "Cannot append", why: "the folder closes", todo: "Wait" };
+    for (const { error, isFault } of [
+      { error: new AssertionError("an invariant does not hold"), isFault: true },
+      { error: new TailraceError("not_ready", words), isFault: false },
+      { error: new NoRoomError("the disk is full"), isFault: false },
+    ]) {
+      const faults: unknown[] = [];
+      let asked = 0;
+      const append = () => {
+        asked += 1;
+        return Promise.reject(error);
+      };
+      const node = await Node.make(() => ({ append }), { isAlone: true, broken: (fault) => faults.push(fault) });
+      node.replica.want();
+      await until(() => asked > 0);
+      await until(() => (isFault ? faults.length > 0 : node.core.role.kind !== "leader"));
+      assert.deepEqual(faults, isFault ? [error] : []);
+      node.driver.stop();
+    }
+  });
+
   test("batches that do not begin where the log ends are not taken, and asked for again", async () => {
     const node = await Node.make(() => ({}));
     await node.followsSecond(1);
@@ -512,6 +665,70 @@ describe("RaftDriver", () => {
     node.receives({ kind: "batches", ...answer, batches: [batch] });
     assert.equal(node.core.log.end, 1);
     assert.equal(sourceOf(node.core)?.answered, false);
+    node.driver.stop();
+  });
+
+  test("what was cut off is refused, all of it, once one batch of a higher term is committed before it", async () => {
+    const node = await Node.make(() => ({}));
+    await node.wins();
+    const lost = ["a", "b"].map((text) => node.replica.append(records(text)));
+    const refused = lost.map((one) =>
+      assert.rejects(one, { name: "RefusedError", message: "another batch has its place" }),
+    );
+    await until(() => node.log.durableEnd.index === 4);
+    const [begun] = await batchesOf({ voters: node.core.log.voters, term: 2 });
+
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
+    node.hears({ ...vote, term: 2, from: second });
+    await node.followsSecond(2);
+    node.receives({ kind: "diverged", group, term: 2, id: node.lastFetch, atTerm: 0, end: 1 });
+    await node.fetch();
+    const answer = { group, term: 2, id: node.lastFetch, commit: 2 };
+    const batches = [present(begun, "it was written")];
+    node.receives({ kind: "following", ...answer }, { kind: "batches", ...answer, batches });
+    await Promise.all(refused);
+    assert.equal(node.core.log.commit, 2);
+    node.driver.stop();
+  });
+
+  test("what waits while a log begins anew is answered when it did, and not by what it held", async () => {
+    const begins = gate();
+    const node = await Node.make((log) => ({
+      install: async (bytes) => {
+        await begins.passed;
+        await log.install(bytes);
+      },
+    }));
+    await node.wins();
+    const answers: string[] = [];
+    const lost = ["a", "b", "c"].map((text) => node.replica.append(records(text)));
+    for (const one of lost) {
+      one.then(
+        () => answers.push("appended"),
+        (error: Error) => answers.push(error.name),
+      );
+    }
+    await until(() => node.log.durableEnd.index === 5);
+    const [, checkpoint] = await batchesOf({ voters: node.core.log.voters, term: 2, rolled: 1 });
+    assert.ok(checkpoint?.before);
+
+    const vote = { kind: "vote", group, to: node.self, pre: false, last: { term: 1, end: 9 } } as const;
+    node.hears({ ...vote, term: 2, from: second });
+    await node.followsSecond(2);
+    const { before, index: base } = checkpoint;
+    assert.equal(base, 2);
+    node.receives({ kind: "restart", group, term: 2, id: node.lastFetch, base, before });
+    await node.fetch();
+    const anew = { group, term: 2, id: node.lastFetch, commit: base + 1 };
+    node.receives({ kind: "following", ...anew }, { kind: "batches", ...anew, batches: [checkpoint] });
+    await until(() => node.core.log.base.index === base);
+    // An append that had its place before is on the disk only now.
+    node.replica.settle();
+    await node.log.read({ from: { index: 0 }, belowIndex: 1, maxBytes: 1 });
+    assert.deepEqual(answers, []);
+    begins.open();
+    await until(() => answers.length === 3);
+    assert.deepEqual(answers, ["RefusedError", "RefusedError", "RefusedError"]);
     node.driver.stop();
   });
 
@@ -651,6 +868,18 @@ describe("ClusterLog", () => {
     // Another began to lead in between, which is why all is forgotten.
     assert.deepEqual(told.steps, ["restored", "restoring", "restoring", ...once]);
     node.driver.stop();
+  });
+
+  test("what waits for a commit is told when the replica ends", async () => {
+    const node = await Node.make(() => ({}));
+    const door = new ClusterLog(node.replica, owner);
+    await node.wins();
+    const appended = door.append(records("a"));
+    const refused = assert.rejects(appended, { name: "FateUnknownError" });
+    await until(() => node.log.durableEnd.offset === 1);
+    const settled = assert.rejects(door.settled(node.log.durableEnd.index - 1), { name: "NotLeaderError" });
+    node.driver.stop();
+    await Promise.all([refused, settled]);
   });
 
   test("what could not be read for want of files is read again for the next append", async () => {

@@ -203,6 +203,7 @@ export class RaftDriver {
     found.changing -= 1;
     if (found.changing > 0) return;
     this.#durable(found.group);
+    found.settle();
     for (const { node, number, message } of found.held.splice(0)) this.#batches(node, number, message);
   }
 
@@ -292,7 +293,7 @@ export class RaftDriver {
     if (baseIndex <= found.log.base.index) return;
     const { dropBefore = (of, to) => of.dropBefore(to) } = this.options;
     dropBefore(found, baseIndex).catch((error: unknown) => {
-      if (error instanceof NoRoomError || isDamaged(error)) found.trimmed(0, baseIndex);
+      if (error instanceof NoRoomError || isDamaged(error)) found.trimAgain(baseIndex);
       else if (!(error instanceof DiskError) && !(error instanceof TailraceError)) this.broken(error);
     });
   }

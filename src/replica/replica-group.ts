@@ -68,6 +68,8 @@ export class ReplicaGroup {
   readonly #trims: { readonly index: number; readonly baseIndex: number }[] = [];
   readonly #listeners = new Set<() => void>();
   #waiting: WaitingAppend[] = [];
+  /** None that waits is of a lower term. */
+  #lowestTerm = Number.POSITIVE_INFINITY;
   readonly #reads = new Map<number, Answer<number>>();
   #lastRead = 0;
   /** Something was wanted of it before it was open. */
@@ -90,6 +92,11 @@ export class ReplicaGroup {
 
   get group(): number {
     return this.log.group;
+  }
+
+  /** Nothing more comes of what is asked. */
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
   }
 
   /** How long ago it last had all that was committed, as far as it was told; milliseconds. */
@@ -126,6 +133,7 @@ export class ReplicaGroup {
       // Some that another leader cut off may wait still: their places are taken by what comes now.
       const behind = this.#waiting.findLastIndex((other) => other.appended.index <= appended.index);
       this.#waiting.splice(behind + 1, 0, { appended, resolve, reject });
+      this.#lowestTerm = Math.min(this.#lowestTerm, appended.term);
       this.settle();
     });
   }
@@ -172,7 +180,8 @@ export class ReplicaGroup {
 
   /** Resolves with an index below which all that was acknowledged before the call stands. @throws {NotLeaderError} */
   linearize(): Promise<number> {
-    if (this.#ended !== undefined) return Promise.reject(this.#notLeader());
+    // A core that does not know the group answers nothing.
+    if (this.#ended !== undefined || !this.state) return Promise.reject(this.#notLeader());
     this.#lastRead += 1;
     const read = this.#lastRead;
     return new Promise((resolve, reject) => {
@@ -183,7 +192,8 @@ export class ReplicaGroup {
 
   /** Changes the voters by one. @throws {RefusedError} @throws {FateUnknownError} */
   change(voters: readonly ReplicaId[], force = false): Promise<void> {
-    if (this.#ended !== undefined) return Promise.reject(new RefusedError(this.#ended));
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return Promise.reject(new RefusedError(refusal));
     if (this.#change) return Promise.reject(new RefusedError("another change of voters is under way"));
     const bytes = encodeVoters(voters.map(replicaOf)).length;
     if (bytes > noteMaxBytes) {
@@ -198,7 +208,8 @@ export class ReplicaGroup {
 
   /** Hands leadership over, to the voter that holds most unless one is named. @throws {RefusedError} */
   transfer(to?: ReplicaId): Promise<void> {
-    if (this.#ended !== undefined) return Promise.reject(new RefusedError(this.#ended));
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return Promise.reject(new RefusedError(refusal));
     if (this.#transfer) return Promise.reject(new RefusedError("leadership is being handed over already"));
     return new Promise((resolve, reject) => {
       this.#transfer = { resolve, reject };
@@ -249,7 +260,7 @@ export class ReplicaGroup {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Calls `listener` whenever the role may have changed, until the returned function is called. */
+  /** Calls `listener` whenever the role may have changed, and when it has ended, until the returned function is called. */
   onRole(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -258,6 +269,11 @@ export class ReplicaGroup {
   /** A trim has the place `index`: once it is committed the files below `baseIndex` may go. */
   trimmed(index: number, baseIndex: number): void {
     this.#trims.push({ index, baseIndex });
+  }
+
+  /** The files that a committed trim lets go are still there: it is due again. */
+  trimAgain(baseIndex: number): void {
+    this.#trims.unshift({ index: 0, baseIndex });
   }
 
   /** What was placed from `index` on is cut off. */
@@ -277,7 +293,8 @@ export class ReplicaGroup {
   /** Answers the appends below the commit index. In the term in which they were placed they are what is committed there. */
   settle(): void {
     const state = this.#core.state();
-    if (!state) return;
+    // While the log begins anew it has what it held, and not what is committed.
+    if (!state || this.changing > 0) return;
     const { commit } = state.log;
     while (this.#waiting[0] && this.#waiting[0].appended.index < commit) {
       const waiting = this.#waiting.shift();
@@ -286,6 +303,16 @@ export class ReplicaGroup {
       if (state.role.kind === "leader" && state.term === appended.term) resolve(appended);
       else void this.#compare(waiting);
     }
+    const term = state.log.termAt(commit - 1) ?? 0;
+    if (term > this.#lowestTerm) this.#refuseBelow(term);
+  }
+
+  /** A batch of this term is committed, before the places of all that wait: terms only rise along a log, so none lower has one. */
+  #refuseBelow(term: number): void {
+    const waiting = this.#waiting;
+    this.#lowestTerm = term;
+    this.#waiting = waiting.filter(({ appended }) => appended.term >= term);
+    for (const { appended, reject } of waiting) if (appended.term < term) reject(replacedError());
   }
 
   /** Nothing more comes of it: who waits is told. */
@@ -297,6 +324,7 @@ export class ReplicaGroup {
     this.#reads.clear();
     this.#change?.reject(unknown);
     this.#transfer?.reject(unknown);
+    for (const listener of [...this.#listeners]) listener();
   }
 
   /** Gives a batch its place in the term that is led, and waits until it is on the own disk. */
@@ -354,14 +382,23 @@ export class ReplicaGroup {
     try {
       const [batch] = await this.log.read({ from: { index }, belowIndex: index + 1, maxBytes: 1 });
       if (batch?.index === index && sameBytes(batch.digest, digest)) resolve(appended);
-      else if (batch?.index === index) reject(new RefusedError("another batch has its place"));
+      else if (batch?.index === index) reject(replacedError());
       else reject(new FateUnknownError(`batch ${index} can't be looked at any more`));
     } catch (error) {
       reject(new FateUnknownError(String(error)));
     }
   }
 
+  /** Why the core is asked for nothing: one that does not know the group answers nothing. */
+  get #refusal(): string | undefined {
+    return this.#ended ?? (this.state ? undefined : "the log is not open yet");
+  }
+
   #notLeader(): NotLeaderError {
     return new NotLeaderError(this.group, this.#core.state()?.leaderHint ?? null);
   }
+}
+
+function replacedError(): RefusedError {
+  return new RefusedError("another batch has its place");
 }

@@ -19,6 +19,8 @@ export class Chain {
   readonly #placed = new Map<string, string>();
   /** Digests of what is committed, by index. */
   readonly #committed: (string | undefined)[] = [];
+  /** Where what is committed ended, as who was in a term knew: it was committed in that one, or before. */
+  readonly #endsByTerm = new Map<number, number>();
 
   constructor(group: number) {
     this.#group = group;
@@ -34,11 +36,16 @@ export class Chain {
     if (!linked || linked.before === undefined) this.#links.set(digest, link);
   }
 
-  /** Somebody says that all below `commit` is committed, and has these digests. */
-  committedTo(name: string, commit: number, digests: readonly (string | undefined)[]): void {
+  /** Somebody in `term` says that all below `commit` is committed, and has these digests. */
+  committedTo(
+    name: string,
+    { term, commit }: { readonly term: number; readonly commit: number },
+    digests: readonly (string | undefined)[],
+  ): void {
     const committed = this.#committed;
     const last = digests[commit - 1];
     if (last === undefined) return;
+    this.#endsByTerm.set(term, Math.max(this.#endsByTerm.get(term) ?? 0, commit));
     if (commit <= committed.length) {
       const known = committed[commit - 1];
       must(known === undefined || known === last, `invariant 3: ${name} committed another batch ${commit - 1}`);
@@ -60,6 +67,13 @@ export class Chain {
   /** First index that is not known to be committed. */
   get committedEnd(): number {
     return this.#committed.length;
+  }
+
+  /** First index that is not known to have been committed in a term below this one. */
+  committedEndBefore(term: number): number {
+    let end = 0;
+    for (const [other, committed] of this.#endsByTerm) if (other < term) end = Math.max(end, committed);
+    return end;
   }
 
   /** Digest of what is committed at an index. */

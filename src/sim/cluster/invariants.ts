@@ -112,7 +112,7 @@ export class Invariants {
       chain.link({ index, term: g.log.termAt(index) ?? -1, before: digests[index - 1] }, digest);
     }
     must(commit >= kept, `invariant 4: ${name} had committed ${kept}, and after a start ${commit}`);
-    chain.committedTo(name, commit, digests);
+    chain.committedTo(name, { term: g.term, commit }, digests);
     promises.found(name, g.self, keptOf(g, digests));
   }
 
@@ -299,11 +299,13 @@ export class Invariants {
     const other = leaders.get(g.term) ?? g.self;
     must(other === g.self, `invariant 1: ${g.self} and ${other} lead term ${g.term} of group ${g.group}`);
     leaders.set(g.term, g.self);
+    // One that was paused may win its old term while later ones commit: it has to hold what lower ones did, and commits nothing.
+    const committedEnd = chain.committedEndBefore(g.term);
     must(
-      g.log.end >= chain.committedEnd,
-      `invariant 3: ${g.self} leads term ${g.term} of group ${g.group}, ends at ${g.log.end}, and ${chain.committedEnd} are committed`,
+      g.log.end >= committedEnd,
+      `invariant 3: ${g.self} leads term ${g.term} of group ${g.group}, ends at ${g.log.end}, and ${committedEnd} are committed`,
     );
-    const last = chain.committedEnd - 1;
+    const last = committedEnd - 1;
     const isThere = last < g.log.base.index || digests[last] === undefined || digests[last] === chain.committedAt(last);
     must(
       isThere,
@@ -334,7 +336,7 @@ export class Invariants {
     watched.durable = durable;
     if (commit > watched.commit) {
       if (g.role.kind === "leader") this.#checkHeld(name, g, watched.digests);
-      chain.committedTo(name, commit, watched.digests);
+      chain.committedTo(name, { term: g.term, commit }, watched.digests);
     }
     watched.term = g.term;
     watched.commit = commit;

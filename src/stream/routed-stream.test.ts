@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { assertRefused } from "../../test/support/refusal.ts";
+import { payloadOf } from "../../test/support/streams.ts";
 import { until } from "../../test/support/until.ts";
+import { TailraceError } from "../base/errors.ts";
 import { defaultLimits } from "../base/limits.ts";
 import { emptyPart, type LogDoors } from "../replica/log-door.ts";
+import { FateUnknownError } from "../replica/replica-errors.ts";
 import { LogStream } from "./log-stream.ts";
 import { type PeerRead, type Peers, UnreachableError } from "./peers.ts";
-import { pastEnd, streamNotFound } from "./refusals.ts";
+import { pastEnd, streamNotFound, streamReplaced } from "./refusals.ts";
 import { RemoteView } from "./remote-view.ts";
 import { RoutedStream } from "./routed-stream.ts";
 import { builtInSettings } from "./settings.ts";
@@ -116,6 +119,36 @@ test("a leader confirms that it leads before it says that an offset is past the 
   await assertRefused(stream.read(readFrom(3)), { reason: "past_end" });
   assert.equal(group.confirmed, 1);
 });
+
+test("a confirmation finds at once that a stream is gone, from who has its log no more", { timeout }, async () => {
+  const group = new ScriptedGroup();
+  group.follow("a");
+  const { stream } = streamOf(group, {
+    confirm: () =>
+      Promise.reject(new TailraceError("not_ready", { what: "Cannot", why: "it is not here", todo: "Ask" })),
+    read: async (node, { name, id }, { linearizable }) => {
+      throw streamReplaced(name, id, node === "a" && linearizable ? 9 : 0);
+    },
+  });
+  await assertRefused(stream.confirm(), { reason: "stream_replaced", facts: { streamId: 9 } });
+});
+
+for (const what of ["append", "fence"] as const) {
+  test(`the fate of what may be in a log that goes with its stream is not known: ${what}`, { timeout }, async () => {
+    const group = new ScriptedGroup();
+    group.lead();
+    const { stream, log } = streamOf(group, {});
+    let lose = () => {};
+    group.appending = new Promise((_, reject) => {
+      lose = () => reject(new FateUnknownError("it ended"));
+    });
+    const done = what === "append" ? stream.append(payloadOf("0")) : stream.fence(new Uint8Array(1));
+    await new Promise((settled) => setImmediate(settled));
+    await log.end();
+    lose();
+    await assertRefused(done, { reason: "stream_not_found", facts: { fate: "unknown" } });
+  });
+}
 
 describe("a stream that is not here", () => {
   const answerWith = (highWatermark: number) => ({ batches: [], nextOffset: 0, logStart: 0, highWatermark, lagMs: 7 });

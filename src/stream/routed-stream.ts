@@ -147,7 +147,7 @@ export class RoutedStream implements Stream {
       },
       there: async (node, patience) => {
         door = this.#door;
-        if (door !== undefined) return await this.#home.peers.confirm(node, this.id, patience);
+        if (door !== undefined) return await this.#confirmedAt(node, patience);
         await this.#view().confirmAt(node, patience);
         return 0;
       },
@@ -155,6 +155,16 @@ export class RoutedStream implements Stream {
     });
     if (door === undefined || (await this.#reach(door, index, asked))) return;
     await this.confirm();
+  }
+
+  /** Who does not have a group does not look why. Asked for the stream by its name it does: it may be deleted. */
+  async #confirmedAt(node: string, patience: Patience): Promise<number> {
+    try {
+      return await this.#home.peers.confirm(node, this.id, patience);
+    } catch (error) {
+      if (error instanceof TailraceError && error.reason === "not_ready") await this.#view().confirmAt(node, patience);
+      throw error;
+    }
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {

@@ -66,10 +66,14 @@ export class RoutedStreams implements Streams {
       return this.get(name, streamId, client);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      await this.#routed(this.#local.get(metaName), asItself(client)).confirm();
-      await this.#local.caughtUp();
+      await this.caughtUp(client);
       return this.get(name, streamId, client);
     }
+  }
+
+  async caughtUp(client: Client = nobody): Promise<void> {
+    await this.#routed(this.#local.get(metaName), asItself(client)).confirm();
+    await this.#local.caughtUp();
   }
 
   async getForAppend(name: string, streamId?: number, client: Client = nobody): Promise<Stream> {

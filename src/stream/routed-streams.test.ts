@@ -5,12 +5,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { MemoryFolder } from "../../test/support/memory-folder.ts";
 import { assertRefused } from "../../test/support/refusal.ts";
+import { unless } from "../../test/support/skip.ts";
 import { streamsOf } from "../../test/support/streams.ts";
+import { until } from "../../test/support/until.ts";
 import { metaName } from "./meta-log.ts";
 import type { Peers } from "./peers.ts";
 import { streamExists, streamNotFound } from "./refusals.ts";
 import { RoutedStreams } from "./routed-streams.ts";
 import { builtInSettings } from "./settings.ts";
+import type { StreamLog } from "./stream-log.ts";
 import { homeOf, ScriptedGroup } from "./testdata/scripted-route.ts";
 
 /** Streams of a node that hears of the stream "a" only by asking who leads the catalogue. */
@@ -43,6 +46,29 @@ async function lateStreams(peers: Partial<Peers>): Promise<RoutedStreams> {
     createOnAppend: true,
   });
 }
+
+test("what others told of streams goes with them, through whichever node they are deleted", {
+  ...unless(process.versions["bun"] !== undefined, "collecting on demand is Bun's"),
+}, async () => {
+  const all = await streamsOf(new MemoryFolder());
+  const streams = new RoutedStreams({ ...homeOf({}), local: all, createOnAppend: true });
+  const logs: WeakRef<StreamLog>[] = [];
+  for (let i = 0; i < 100; i++) {
+    const name = `s${i}`;
+    const { log } = (await all.create(name, {})).stream;
+    log.lost();
+    logs.push(new WeakRef(log));
+    assert.equal(streams.get(name).highWatermark, 0);
+    await all.delete(name);
+  }
+  // What waits in a queue, or was left on the stack, is no one's only after some turns.
+  await until(() => {
+    Bun.gc(true);
+    return logs.filter((log) => log.deref() !== undefined).length < 10;
+  });
+  assert.deepEqual(streams.list({ prefix: "", limit: 1 }).streams, []);
+});
+declare const Bun: { gc(force: boolean): void };
 
 describe("a stream that another node created just now", () => {
   test("is deleted", async () => {

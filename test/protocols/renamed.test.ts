@@ -5,8 +5,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { JsonObject } from "@bufbuild/protobuf";
+import { present } from "../../src/base/assert.ts";
 import type { Stream, Streams } from "../../src/stream/types.ts";
-import { Reason } from "../../src/wire/gen/tailrace/v1/error_pb.ts";
+import { Fate, Reason } from "../../src/wire/gen/tailrace/v1/error_pb.ts";
 import { payloadOf } from "../support/streams.ts";
 import { allCallers, type Caller, callerKinds } from "./support/callers.ts";
 import { startTestNode, type TestNode } from "./support/test-node.ts";
@@ -77,12 +78,10 @@ const calls: { rpc: string; what: string; request: (name: string) => JsonObject;
   { rpc: "StreamService/GetStream", what: "a description", request: (name) => ({ name }), idIn: "id" },
 ];
 
-for (const [number, { name: caller }] of callerKinds().entries())
+for (const [number, { name: caller, canStreamRequests }] of callerKinds().entries())
   describe(caller, () => {
     const call: Caller["call"] = async (...args) => {
-      const with_ = callers[number];
-      assert.ok(with_);
-      return await with_.call(...args);
+      return await present(callers[number], "each kind has a caller").call(...args);
     };
 
     for (const [at, { rpc, what, request, idIn, creates }] of calls.entries()) {
@@ -123,5 +122,31 @@ for (const [number, { name: caller }] of callerKinds().entries())
         return heartbeat === undefined ? [] : [heartbeat["streamId"]];
       });
       assert.deepEqual(new Set(ids), new Set([now]));
+    });
+
+    if (!canStreamRequests) return;
+    test("a stream of appends is taken when it comes again", async () => {
+      const name = `streamed/${number}`;
+      const { now } = await goneStream(name, true);
+      const requests = [{ stream: name, records: [{ value }] }, { records: [{ value }] }];
+      const { error } = await call("LogService/AppendStream", requests);
+      const { reason, fate } = error?.detail ?? {};
+      assert.deepEqual([error?.code, reason, fate], ["unavailable", Reason.NOT_READY, Fate.NOTHING_WRITTEN]);
+      const { answers } = await call("LogService/AppendStream", requests);
+      const taken = answers.map((answer) => answer["appended"] as JsonObject);
+      assert.deepEqual(
+        taken.map(({ streamId, startOffset }) => [streamId, startOffset]),
+        [
+          [now, "1"],
+          [now, "2"],
+        ],
+      );
+    });
+
+    test("a stream of appends that names the old stream's id is for no other", async () => {
+      const name = `streamed/named/${number}`;
+      const { old } = await goneStream(name, true);
+      const { error } = await call("LogService/AppendStream", [{ stream: name, streamId: old, records: [{ value }] }]);
+      assert.equal(error?.detail?.reason, Reason.STREAM_REPLACED);
     });
   });

@@ -6,7 +6,7 @@ import { until } from "../../test/support/until.ts";
 import { TailraceError } from "../base/errors.ts";
 import { defaultLimits } from "../base/limits.ts";
 import { emptyPart, type LogDoors } from "../replica/log-door.ts";
-import { FateUnknownError } from "../replica/replica-errors.ts";
+import { ClosedError, FateUnknownError } from "../replica/replica-errors.ts";
 import { LogStream } from "./log-stream.ts";
 import { type PeerRead, type Peers, UnreachableError } from "./peers.ts";
 import { pastEnd, streamNotFound, streamReplaced } from "./refusals.ts";
@@ -37,7 +37,7 @@ function streamOf(group: ScriptedGroup, peers: Partial<Peers>, holders: readonly
     ...{ create: never, close: never, remove: async () => {}, leave: async () => {}, known: never },
   };
   const usage = new Usage({ maxBytes: 0, nearLimit: () => {} });
-  const streamHome = { logs, limits: defaultLimits, usage, idOf: () => undefined, rolled: () => {}, isStopped: false };
+  const streamHome = { logs, limits: defaultLimits, usage, idOf: () => group.id, rolled: () => {}, isStopped: false };
   const creation = { name: "s", startOffset: 0, checkpoint: new Uint8Array(0) };
   const stored = { id: group.id, createdMicros: 0, creation, nodes: [], isDeleting: false };
   const log = new StreamLog(
@@ -131,6 +131,15 @@ test("a confirmation finds at once that a stream is gone, from who has its log n
     },
   });
   await assertRefused(stream.confirm(), { reason: "stream_replaced", facts: { streamId: 9 } });
+});
+
+test("a stream whose log has ended is not replaced by itself, while the catalogue has it", { timeout }, async () => {
+  const group = new ScriptedGroup();
+  group.lead();
+  const { stream } = streamOf(group, {});
+  group.appending = Promise.reject(new ClosedError(group.id, 4));
+  const append = stream.append(payloadOf("0"));
+  await assertRefused(append, { reason: "stream_not_found", facts: { fate: "nothing_written" } });
 });
 
 for (const what of ["append", "fence"] as const) {

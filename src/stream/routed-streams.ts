@@ -99,22 +99,16 @@ export class RoutedStreams implements Streams {
   }
 
   async delete(name: string, streamId?: number, client: Client = nobody): Promise<number> {
-    const asked = { what: `Cannot delete stream "${name}"`, stream: name };
-    let known: number | undefined;
+    const { id: known } = await this.find(name, streamId, client);
     try {
-      known = (await this.find(name, streamId, client)).id;
-      const id = await this.#metaRoute(client).lead({
-        asked,
-        here: () => this.#local.delete(name, streamId, client),
-        there: (node, patience) => this.#home.peers.delete(node, name, streamId, patience),
-        repeats: known !== undefined,
-      });
-      await this.#home.polls.until(() => !this.#isKnown(name, id), this.#home.limits.leaderMaxWaitMs);
-      return id;
+      return await this.#delete(name, known, client);
     } catch (error) {
-      const isGone = known !== undefined && isNotFound(error) && hasUnknownFate(error);
-      if (isGone && known !== undefined) return known;
-      throw error;
+      if (streamId !== undefined || !isNotFound(error)) throw error;
+      // Another one may have the name, which was not known here.
+      await this.caughtUp(client);
+      const { id } = await this.find(name, undefined, client);
+      if (id === known) throw error;
+      return await this.#delete(name, id, client);
     }
   }
 
@@ -153,6 +147,22 @@ export class RoutedStreams implements Streams {
       there: (node, patience) => this.#home.peers.endLog(node, group, patience),
       repeats: true,
     });
+  }
+
+  /** Deletes this one and no other, so that it may be asked for again: who has the name by then may be somebody else's. */
+  async #delete(name: string, id: number, client: Client): Promise<number> {
+    try {
+      await this.#metaRoute(client).lead<unknown>({
+        asked: { what: `Cannot delete stream "${name}"`, stream: name },
+        here: () => this.#local.delete(name, id, client),
+        there: (node, patience) => this.#home.peers.delete(node, { name, id }, patience),
+        repeats: true,
+      });
+    } catch (error) {
+      if (!isNotFound(error) || !hasUnknownFate(error)) throw error;
+    }
+    await this.#home.polls.until(() => !this.#isKnown(name, id), this.#home.limits.leaderMaxWaitMs);
+    return id;
   }
 
   /** Creates a stream by the leader of `_meta`, and waits until it is known here. */

@@ -183,12 +183,9 @@ export class Forward implements Peers {
     });
   }
 
-  delete(node: string, name: string, streamId: number | undefined, patience: Patience): Promise<number> {
-    const request = { name, ...(streamId === undefined ? {} : { streamId: fromPosition(streamId) }) };
-    return this.#ask(node, patience, async ({ streams }, call) => {
-      const answer = await streams.deleteStream(request, call);
-      return toPosition(answer.streamId, "stream_id");
-    });
+  async delete(node: string, { name, id }: StreamRef, patience: Patience): Promise<void> {
+    const request = { name, streamId: fromPosition(id) };
+    await this.#ask(node, patience, ({ streams }, call) => streams.deleteStream(request, call));
   }
 
   async #ask<T>(

@@ -15,12 +15,18 @@ import { RoutedStream } from "./routed-stream.ts";
 import { builtInSettings } from "./settings.ts";
 import { StreamLog } from "./stream-log.ts";
 import { homeOf, ScriptedGroup } from "./testdata/scripted-route.ts";
+import type { Client } from "./types.ts";
 import { Usage } from "./usage.ts";
 
 const timeout = 10_000;
 
 /** A stream, with its log here or not. */
-function streamOf(group: ScriptedGroup, peers: Partial<Peers>, holders: readonly string[] = []) {
+function streamOf(
+  group: ScriptedGroup,
+  peers: Partial<Peers>,
+  holders: readonly string[] = [],
+  client: Client = { address: "" },
+) {
   const never = () => {
     throw new Error("no test asks for it");
   };
@@ -55,7 +61,7 @@ function streamOf(group: ScriptedGroup, peers: Partial<Peers>, holders: readonly
   );
   let viewed: RemoteView | undefined;
   const parts = {
-    ...{ home, local, client: { address: "" } },
+    ...{ home, local, client },
     view: () => {
       viewed = view;
       return view;
@@ -182,6 +188,12 @@ describe("a stream that is not here", () => {
       ["b", 9],
       ["a", 9],
     ]);
+  });
+
+  test("is not waited for here by another node, which looks for one that has it", { timeout }, async () => {
+    const forwarded = { address: "", routing: "forwarded" } as const;
+    const { stream } = streamOf(new ScriptedGroup(false), {}, ["a"], forwarded);
+    await assertRefused(stream.ready(), { reason: "not_ready" });
   });
 
   test("says what another node refuses, and that it is gone", { timeout }, async () => {

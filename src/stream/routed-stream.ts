@@ -15,7 +15,7 @@ import type { LogStream } from "./log-stream.ts";
 import type { Patience } from "./peers.ts";
 import { pastEnd } from "./refusals.ts";
 import type { RemoteView } from "./remote-view.ts";
-import { type Asked, noLeader, notHereYet } from "./routed-refusals.ts";
+import { type Asked, noHolder, noLeader, notHereYet } from "./routed-refusals.ts";
 import { RoutedSeries } from "./routed-series.ts";
 import { wayHere, wayThere } from "./series-ways.ts";
 import type {
@@ -132,7 +132,10 @@ export class RoutedStream implements Stream {
     return this.#hereOrThere(
       asked,
       () => this.#local.ready(),
-      async () => {},
+      async () => {
+        // Another node looks for one that has it: it is not to wait here for what comes elsewhere.
+        if (this.#client.routing === "forwarded") throw noHolder(asked);
+      },
     );
   }
 

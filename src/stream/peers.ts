@@ -96,8 +96,8 @@ export interface Peers {
     settings: Partial<StreamSettings>,
     patience: Patience,
   ): Promise<{ readonly id: number; readonly created: boolean }>;
-  /** Asked of the leader of `_meta`; gives the id of what was deleted. */
-  delete(node: string, name: string, streamId: number | undefined, patience: Patience): Promise<number>;
+  /** Asked of the leader of `_meta`. */
+  delete(node: string, stream: StreamRef, patience: Patience): Promise<void>;
   /** Ends the log of a group for good. */
   endLog(node: string, group: number, patience: Patience): Promise<void>;
 }

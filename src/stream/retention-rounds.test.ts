@@ -14,6 +14,8 @@ class Looked implements RetainedStream {
   failure: Error | undefined;
   learningMs = 0;
   retainMs = 0;
+  /** What its looks wait for. */
+  majority: Promise<void> | undefined;
   readonly #clock: ManualClock;
 
   constructor(clock: ManualClock) {
@@ -35,6 +37,7 @@ class Looked implements RetainedStream {
     this.looks.push(this.#clock.monotonicMs());
     this.#clock.take(this.retainMs);
     if (this.failure) throw this.failure;
+    await this.majority;
     this.isDue = false;
   }
 }
@@ -164,6 +167,48 @@ describe("rounds of retention", () => {
     only.isLedElsewhere = false;
     await clock.pass(10_000);
     assert.equal(only.looks.length, 1);
+  });
+
+  test("go on beside looks that do not end, of which none is begun a second time", async () => {
+    const { clock, streams, rounds } = newRounds(40);
+    const [last] = streams;
+    assert.ok(last);
+    let restore = () => {};
+    const majority = new Promise<void>((resolve) => {
+      restore = resolve;
+    });
+    const stuck = streams.slice(-10);
+    for (const stream of stuck) stream.majority = majority;
+    await clock.pass(200_000);
+    assert.equal(streams.filter(({ isDue }) => !isDue).length, 30, "the others are looked at");
+    last.isDue = true;
+    await clock.pass(20_000);
+    assert.equal(last.looks.length, 2, "and in later rounds again");
+    for (const stream of stuck) rounds.rolled(stream);
+    await clock.pass(20_000);
+    assert.deepEqual(new Set(stuck.map(({ looks }) => looks.length)), new Set([1]));
+    restore();
+    await clock.pass(20_000);
+    assert.equal(streams.filter(({ isDue }) => !isDue).length, 40);
+    for (const stream of stuck) stream.isDue = true;
+    await clock.pass(20_000);
+    assert.deepEqual(new Set(stuck.map(({ looks }) => looks.length)), new Set([2]));
+  });
+
+  test("leave no more than 16 looks to themselves", async () => {
+    const { clock, streams } = newRounds(40);
+    let restore = () => {};
+    const majority = new Promise<void>((resolve) => {
+      restore = resolve;
+    });
+    for (const stream of streams) stream.majority = majority;
+    await clock.pass(1_000_000);
+    const looked = () => streams.filter(({ looks }) => looks.length > 0).length;
+    assert.equal(looked(), 17, "one is waited for");
+    restore();
+    await new Promise((resolve) => setImmediate(resolve));
+    await clock.pass(20_000);
+    assert.equal(looked(), 40);
   });
 
   test("are over when the node stops", async () => {

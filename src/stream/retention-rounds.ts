@@ -1,6 +1,7 @@
 /**
  * When retention looks at which stream: all of a node one after the other, again and again, and soon at those of which a
  * segment was filled. One timer a node; a turn looks at some streams, then others have theirs.
+ * A look that does not end, as when a trim waits for a majority of its voters, is left to itself, and holds up no other stream.
  * @module
  */
 import { DiskError, NoRoomError } from "../base/disk-errors.ts";
@@ -40,6 +41,10 @@ const turnPauseMs = 5;
  */
 const learningPauses = 9;
 const turnLearningMs = 20;
+/** A look that takes longer is waited for no more. */
+const lookMaxMs = 5000;
+/** So many may be left to themselves, then the next one is waited for: a slow disk is not to have all at once. */
+const stuckMaxStreams = 16;
 /** How soon a stream is looked at of which a segment was filled. */
 const rolledDelayMs = 1000;
 
@@ -50,6 +55,8 @@ export class RetentionRounds {
   /** When the next one begins. */
   #roundAtMs: number;
   readonly #rolled = new Set<RetainedStream>();
+  /** Those whose look goes on, and is not waited for: they are not looked at a second time meanwhile. */
+  readonly #stuck = new Set<RetainedStream>();
   #timer: Timer | undefined;
   #turnAtMs = 0;
   #isRunning = false;
@@ -89,8 +96,8 @@ export class RetentionRounds {
       this.#round = [...streams()].reverse();
       this.#roundAtMs = clock.monotonicMs() + intervalMs;
     }
-    const beginMs = clock.monotonicMs();
     let looks = 0;
+    let lookingMs = 0;
     let learningMs = 0;
     for (let passed = 0; passed < turnMaxStreams && looks < turnMaxLooks && !this.#isStopped; passed++) {
       const stream = this.#next();
@@ -98,12 +105,15 @@ export class RetentionRounds {
       const isLearnt = !stream.isKnown;
       const sinceMs = clock.monotonicMs();
       if (await this.#look(stream)) looks++;
-      if (isLearnt) learningMs += clock.monotonicMs() - sinceMs;
-      if (learningMs >= turnLearningMs) break;
+      // What takes longer waits for other nodes, not for the disk.
+      const tookMs = Math.min(clock.monotonicMs() - sinceMs, lookMaxMs);
+      lookingMs += tookMs;
+      if (isLearnt) learningMs += tookMs;
+      if (learningMs >= turnLearningMs || tookMs === lookMaxMs) break;
     }
     this.#isRunning = false;
     // What goes takes syncs: others have at least half of the time for theirs.
-    const pauseMs = Math.max(turnPauseMs, learningPauses * learningMs, clock.monotonicMs() - beginMs);
+    const pauseMs = Math.max(turnPauseMs, learningPauses * learningMs, lookingMs);
     const isOver = this.#round.length === 0 && this.#rolled.size === 0;
     this.#schedule(isOver ? Math.max(this.#roundAtMs - clock.monotonicMs(), pauseMs) : pauseMs);
   }
@@ -120,8 +130,32 @@ export class RetentionRounds {
   async #look(stream: RetainedStream): Promise<boolean> {
     const nowMicros = this.#options.clock.nowMicros();
     stream.recount();
-    if (stream.isLedElsewhere) return false;
+    if (stream.isLedElsewhere || this.#stuck.has(stream)) return false;
     if (stream.isKnown && !stream.isRetentionDue(nowMicros)) return false;
+    await this.#unlessStuck(stream, this.#retain(stream, nowMicros));
+    return true;
+  }
+
+  /** Waits for a look; not for long, unless too many go on already. */
+  #unlessStuck(stream: RetainedStream, look: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const isWaitedFor = this.#stuck.size >= stuckMaxStreams;
+      const timer = this.#options.clock.after(lookMaxMs, () => {
+        if (isWaitedFor) return;
+        this.#stuck.add(stream);
+        resolve();
+      });
+      // What it fails with ends the node, whether it is still waited for or not.
+      void look
+        .finally(() => {
+          timer.cancel();
+          this.#stuck.delete(stream);
+        })
+        .then(resolve);
+    });
+  }
+
+  async #retain(stream: RetainedStream, nowMicros: number): Promise<void> {
     try {
       await stream.ready();
       if (stream.isRetentionDue(nowMicros)) await stream.retain(nowMicros);
@@ -131,6 +165,5 @@ export class RetentionRounds {
       const isLater = isOfDisk || error instanceof TailraceError || isOfLeaders(error);
       if (!isLater && !this.#isStopped) throw error;
     }
-    return true;
   }
 }

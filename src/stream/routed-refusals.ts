@@ -45,6 +45,13 @@ export function notKnownYet({ what, stream }: Asked, limits: Limits): TailraceEr
   return new TailraceError("not_ready", { what, why, todo }, { stream, retryAfterMs, fate: "nothing_written" });
 }
 
+/** Another node, which was asked, does not know the stream yet. */
+export function behindCatalogue(stream: string): TailraceError {
+  const why = "a node that was asked for it has not heard that it was created";
+  const words = { what: `Cannot describe stream "${stream}"`, why, todo: "Try again" };
+  return new TailraceError("not_ready", words, { stream, retryAfterMs, fate: "nothing_written" });
+}
+
 /** It may have been done, or may be done yet. */
 export function fateUnknown({ what, stream }: Asked): TailraceError {
   const words = {

@@ -1,23 +1,32 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { assertRefused } from "../../test/support/refusal.ts";
+import { payloadOf } from "../../test/support/streams.ts";
 import { until } from "../../test/support/until.ts";
+import { TailraceError } from "../base/errors.ts";
 import { defaultLimits } from "../base/limits.ts";
 import { emptyPart, type LogDoors } from "../replica/log-door.ts";
+import { ClosedError, FateUnknownError } from "../replica/replica-errors.ts";
 import { LogStream } from "./log-stream.ts";
 import { type PeerRead, type Peers, UnreachableError } from "./peers.ts";
-import { pastEnd, streamNotFound } from "./refusals.ts";
+import { pastEnd, streamNotFound, streamReplaced } from "./refusals.ts";
 import { RemoteView } from "./remote-view.ts";
 import { RoutedStream } from "./routed-stream.ts";
 import { builtInSettings } from "./settings.ts";
 import { StreamLog } from "./stream-log.ts";
 import { homeOf, ScriptedGroup } from "./testdata/scripted-route.ts";
+import type { Client } from "./types.ts";
 import { Usage } from "./usage.ts";
 
 const timeout = 10_000;
 
 /** A stream, with its log here or not. */
-function streamOf(group: ScriptedGroup, peers: Partial<Peers>, holders: readonly string[] = []) {
+function streamOf(
+  group: ScriptedGroup,
+  peers: Partial<Peers>,
+  holders: readonly string[] = [],
+  client: Client = { address: "" },
+) {
   const never = () => {
     throw new Error("no test asks for it");
   };
@@ -34,7 +43,7 @@ function streamOf(group: ScriptedGroup, peers: Partial<Peers>, holders: readonly
     ...{ create: never, close: never, remove: async () => {}, leave: async () => {}, known: never },
   };
   const usage = new Usage({ maxBytes: 0, nearLimit: () => {} });
-  const streamHome = { logs, limits: defaultLimits, usage, idOf: () => undefined, rolled: () => {}, isStopped: false };
+  const streamHome = { logs, limits: defaultLimits, usage, idOf: () => group.id, rolled: () => {}, isStopped: false };
   const creation = { name: "s", startOffset: 0, checkpoint: new Uint8Array(0) };
   const stored = { id: group.id, createdMicros: 0, creation, nodes: [], isDeleting: false };
   const log = new StreamLog(
@@ -52,7 +61,7 @@ function streamOf(group: ScriptedGroup, peers: Partial<Peers>, holders: readonly
   );
   let viewed: RemoteView | undefined;
   const parts = {
-    ...{ home, local, client: { address: "" } },
+    ...{ home, local, client },
     view: () => {
       viewed = view;
       return view;
@@ -117,6 +126,45 @@ test("a leader confirms that it leads before it says that an offset is past the 
   assert.equal(group.confirmed, 1);
 });
 
+test("a confirmation finds at once that a stream is gone, from who has its log no more", { timeout }, async () => {
+  const group = new ScriptedGroup();
+  group.follow("a");
+  const { stream } = streamOf(group, {
+    confirm: () =>
+      Promise.reject(new TailraceError("not_ready", { what: "Cannot", why: "it is not here", todo: "Ask" })),
+    read: async (node, { name, id }, { linearizable }) => {
+      throw streamReplaced(name, id, node === "a" && linearizable ? 9 : 0);
+    },
+  });
+  await assertRefused(stream.confirm(), { reason: "stream_replaced", facts: { streamId: 9 } });
+});
+
+test("a stream whose log has ended is not replaced by itself, while the catalogue has it", { timeout }, async () => {
+  const group = new ScriptedGroup();
+  group.lead();
+  const { stream } = streamOf(group, {});
+  group.appending = Promise.reject(new ClosedError(group.id, 4));
+  const append = stream.append(payloadOf("0"));
+  await assertRefused(append, { reason: "stream_not_found", facts: { fate: "nothing_written" } });
+});
+
+for (const what of ["append", "fence"] as const) {
+  test(`the fate of what may be in a log that goes with its stream is not known: ${what}`, { timeout }, async () => {
+    const group = new ScriptedGroup();
+    group.lead();
+    const { stream, log } = streamOf(group, {});
+    let lose = () => {};
+    group.appending = new Promise((_, reject) => {
+      lose = () => reject(new FateUnknownError("it ended"));
+    });
+    const done = what === "append" ? stream.append(payloadOf("0")) : stream.fence(new Uint8Array(1));
+    await new Promise((settled) => setImmediate(settled));
+    await log.end();
+    lose();
+    await assertRefused(done, { reason: "stream_not_found", facts: { fate: "unknown" } });
+  });
+}
+
 describe("a stream that is not here", () => {
   const answerWith = (highWatermark: number) => ({ batches: [], nextOffset: 0, logStart: 0, highWatermark, lagMs: 7 });
 
@@ -140,6 +188,12 @@ describe("a stream that is not here", () => {
       ["b", 9],
       ["a", 9],
     ]);
+  });
+
+  test("is not waited for here by another node, which looks for one that has it", { timeout }, async () => {
+    const forwarded = { address: "", routing: "forwarded" } as const;
+    const { stream } = streamOf(new ScriptedGroup(false), {}, ["a"], forwarded);
+    await assertRefused(stream.ready(), { reason: "not_ready" });
   });
 
   test("says what another node refuses, and that it is gone", { timeout }, async () => {

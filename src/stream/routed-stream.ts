@@ -15,7 +15,7 @@ import type { LogStream } from "./log-stream.ts";
 import type { Patience } from "./peers.ts";
 import { pastEnd } from "./refusals.ts";
 import type { RemoteView } from "./remote-view.ts";
-import { type Asked, noLeader, notHereYet } from "./routed-refusals.ts";
+import { type Asked, noHolder, noLeader, notHereYet } from "./routed-refusals.ts";
 import { RoutedSeries } from "./routed-series.ts";
 import { wayHere, wayThere } from "./series-ways.ts";
 import type {
@@ -132,7 +132,10 @@ export class RoutedStream implements Stream {
     return this.#hereOrThere(
       asked,
       () => this.#local.ready(),
-      async () => {},
+      async () => {
+        // Another node looks for one that has it: it is not to wait here for what comes elsewhere.
+        if (this.#client.routing === "forwarded") throw noHolder(asked);
+      },
     );
   }
 
@@ -147,7 +150,7 @@ export class RoutedStream implements Stream {
       },
       there: async (node, patience) => {
         door = this.#door;
-        if (door !== undefined) return await this.#home.peers.confirm(node, this.id, patience);
+        if (door !== undefined) return await this.#confirmedAt(node, patience);
         await this.#view().confirmAt(node, patience);
         return 0;
       },
@@ -155,6 +158,16 @@ export class RoutedStream implements Stream {
     });
     if (door === undefined || (await this.#reach(door, index, asked))) return;
     await this.confirm();
+  }
+
+  /** Who does not have a group does not look why. Asked for the stream by its name it does: it may be deleted. */
+  async #confirmedAt(node: string, patience: Patience): Promise<number> {
+    try {
+      return await this.#home.peers.confirm(node, this.id, patience);
+    } catch (error) {
+      if (error instanceof TailraceError && error.reason === "not_ready") await this.#view().confirmAt(node, patience);
+      throw error;
+    }
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {

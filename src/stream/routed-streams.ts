@@ -48,8 +48,8 @@ export class RoutedStreams implements Streams {
   readonly #local: KnownStreams;
   readonly #home: RouteHome;
   readonly #createOnAppend: boolean;
-  /** Of streams that are not here, by their ids. */
-  readonly #views = new Map<number, RemoteView>();
+  /** Of streams that are not here; each goes with its stream, through whichever node that is deleted. */
+  readonly #views = new WeakMap<LogStream, RemoteView>();
 
   constructor({ local, createOnAppend, ...options }: RoutedStreamsOptions) {
     this.#local = local;
@@ -66,10 +66,14 @@ export class RoutedStreams implements Streams {
       return this.get(name, streamId, client);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      await this.#routed(this.#local.get(metaName), asItself(client)).confirm();
-      await this.#local.caughtUp();
+      await this.caughtUp(client);
       return this.get(name, streamId, client);
     }
+  }
+
+  async caughtUp(client: Client = nobody): Promise<void> {
+    await this.#routed(this.#local.get(metaName), asItself(client)).confirm();
+    await this.#local.caughtUp();
   }
 
   async getForAppend(name: string, streamId?: number, client: Client = nobody): Promise<Stream> {
@@ -95,23 +99,16 @@ export class RoutedStreams implements Streams {
   }
 
   async delete(name: string, streamId?: number, client: Client = nobody): Promise<number> {
-    const asked = { what: `Cannot delete stream "${name}"`, stream: name };
-    let known: number | undefined;
+    const { id: known } = await this.find(name, streamId, client);
     try {
-      known = (await this.find(name, streamId, client)).id;
-      const id = await this.#metaRoute(client).lead({
-        asked,
-        here: () => this.#local.delete(name, streamId, client),
-        there: (node, patience) => this.#home.peers.delete(node, name, streamId, patience),
-        repeats: known !== undefined,
-      });
-      await this.#home.polls.until(() => !this.#isKnown(name, id), this.#home.limits.leaderMaxWaitMs);
-      this.#views.delete(id);
-      return id;
+      return await this.#delete(name, known, client);
     } catch (error) {
-      const isGone = known !== undefined && isNotFound(error) && hasUnknownFate(error);
-      if (isGone && known !== undefined) return known;
-      throw error;
+      if (streamId !== undefined || !isNotFound(error)) throw error;
+      // Another one may have the name, which was not known here.
+      await this.caughtUp(client);
+      const { id } = await this.find(name, undefined, client);
+      if (id === known) throw error;
+      return await this.#delete(name, id, client);
     }
   }
 
@@ -150,6 +147,22 @@ export class RoutedStreams implements Streams {
       there: (node, patience) => this.#home.peers.endLog(node, group, patience),
       repeats: true,
     });
+  }
+
+  /** Deletes this one and no other, so that it may be asked for again: who has the name by then may be somebody else's. */
+  async #delete(name: string, id: number, client: Client): Promise<number> {
+    try {
+      await this.#metaRoute(client).lead<unknown>({
+        asked: { what: `Cannot delete stream "${name}"`, stream: name },
+        here: () => this.#local.delete(name, id, client),
+        there: (node, patience) => this.#home.peers.delete(node, { name, id }, patience),
+        repeats: true,
+      });
+    } catch (error) {
+      if (!isNotFound(error) || !hasUnknownFate(error)) throw error;
+    }
+    await this.#home.polls.until(() => !this.#isKnown(name, id), this.#home.limits.leaderMaxWaitMs);
+    return id;
   }
 
   /** Creates a stream by the leader of `_meta`, and waits until it is known here. */
@@ -214,17 +227,16 @@ export class RoutedStreams implements Streams {
   }
 
   #routed(local: LogStream, client: Client): RoutedStream {
-    const { id } = local;
-    const parts = { home: this.#home, local, view: () => this.#viewOf(local), viewed: () => this.#views.get(id) };
+    const parts = { home: this.#home, local, view: () => this.#viewOf(local), viewed: () => this.#views.get(local) };
     return new RoutedStream({ ...parts, client });
   }
 
   #viewOf(stream: LogStream): RemoteView {
     const { name, id } = stream;
-    const known = this.#views.get(id);
+    const known = this.#views.get(stream);
     if (known !== undefined) return known;
     const view = new RemoteView(this.#home, groupOf(stream), { name, id });
-    this.#views.set(id, view);
+    this.#views.set(stream, view);
     return view;
   }
 }

@@ -13,6 +13,7 @@ import type { AppendedBatch } from "../replica/log-door.ts";
 import { FateUnknownError, RefusedError } from "../replica/replica-errors.ts";
 import type { ProducedBatch } from "./producers.ts";
 import { explainNoRoom, fenced, notNext, offsetTaken, seriesBroken, systemStream } from "./refusals.ts";
+import { withUnknownFate } from "./routed-refusals.ts";
 import type { StreamLog } from "./stream-log.ts";
 import type { AppendAnswer, AppendOptions, AppendSeries } from "./types.ts";
 
@@ -78,7 +79,7 @@ export class StreamAppends {
     try {
       appended = await this.#send(payload, recordCount, { ...options, field, isKnown });
     } catch (error) {
-      if (log.isDeleted) throw log.gone();
+      if (log.isDeleted) throw error instanceof FateUnknownError ? withUnknownFate(log.gone()) : log.gone();
       if (error instanceof NotTaken) return await this.#answer(error);
       const known = this.#committedDuplicate(options);
       if (known) return known;

@@ -7,7 +7,9 @@ import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import type { StreamSettings } from "../base/stream-settings.ts";
 import type { AppendedBatch, LogDoor } from "../replica/log-door.ts";
+import { FateUnknownError } from "../replica/replica-errors.ts";
 import { explainNoRoom, settingsChanged, systemStream, trimPastEnd } from "./refusals.ts";
+import { withUnknownFate } from "./routed-refusals.ts";
 import { fillSettings, sameSettings } from "./settings.ts";
 import type { StreamLog } from "./stream-log.ts";
 import type { StreamChange } from "./stream-state.ts";
@@ -162,7 +164,7 @@ export class StreamChanges {
       log.recount();
       return appended;
     } catch (error) {
-      if (log.isDeleted) throw log.gone();
+      if (log.isDeleted) throw error instanceof FateUnknownError ? withUnknownFate(log.gone()) : log.gone();
       throw explainNoRoom(error, what, { stream: log.name });
     }
   }

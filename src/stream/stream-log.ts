@@ -234,7 +234,8 @@ export class StreamLog implements LogOwner, CountedLog {
   /** What is said of a stream that was deleted. */
   gone(): TailraceError {
     const id = this.home.idOf(this.name);
-    if (id !== undefined) return streamReplaced(this.name, this.stored.id, id);
+    // Its log ends before the catalogue says so: until then it has its name.
+    if (id !== undefined && id !== this.stored.id) return streamReplaced(this.name, this.stored.id, id);
     const why = `it was deleted (its id was ${this.stored.id})`;
     return streamNotFound(this.name, why, { fate: "nothing_written" });
   }

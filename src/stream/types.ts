@@ -195,10 +195,15 @@ export interface Client {
 export interface Streams<S extends Stream = Stream> {
   /** Throws `stream_not_found`, or `stream_replaced` when `streamId` is given and the name is another stream now. */
   get(name: string, streamId?: number, client?: Client): S;
-  /** As `get`; but what it throws is true of the whole cluster, whatever this node knew before. */
+  /**
+   * As `get`; but what it throws is true of the whole cluster, whatever this node knew before. What it gives may be deleted,
+   * as far as this node has not heard of that: `caughtUp` tells it.
+   */
   find(name: string, streamId?: number, client?: Client): Promise<S>;
   /** The stream to append to: made with default settings where the node creates on append. */
   getForAppend(name: string, streamId?: number, client?: Client): Promise<S>;
+  /** Resolves once this node knows of all creations and deletions that were acknowledged, by any node, before the call. */
+  caughtUp(client?: Client): Promise<void>;
   /** Again with the same settings is no error. Absent settings are the node's defaults. Throws `stream_exists`. */
   create(name: string, settings: Partial<StreamSettings>, client?: Client): Promise<{ stream: S; created: boolean }>;
   /** Gives the id of what was deleted. */

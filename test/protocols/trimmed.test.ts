@@ -61,6 +61,7 @@ function trimmed(streams: Streams): Streams {
     getForAppend: async (name, streamId) => wrap(await streams.getForAppend(name, streamId)),
     create: (name, settings) => streams.create(name, settings),
     delete: (name, streamId) => streams.delete(name, streamId),
+    caughtUp: () => streams.caughtUp(),
     list: (request) => streams.list(request),
   };
 }

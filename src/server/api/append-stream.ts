@@ -4,10 +4,11 @@
  * - At most `append_stream_max_in_flight` wait for their answer; then the client's next request is not read.
  * @module
  */
-import { invalidField } from "../../base/errors.ts";
+import { invalidField, TailraceError } from "../../base/errors.ts";
 import type { AppendAnswer, AppendSeries, Stream } from "../../stream/types.ts";
 import type { Call } from "./call.ts";
 import { type ApiContext, openStreams } from "./context.ts";
+import { renamed } from "./renamed.ts";
 import type { AppendCommand } from "./requests.ts";
 import { Waker } from "./waker.ts";
 
@@ -50,7 +51,8 @@ export async function* appendStream(
   } catch (error) {
     // What was passed on may be written, whatever ended the call; what was refused before that surely is not.
     const fate = error === intake.failure?.error ? "nothing_written" : "unknown";
-    throw api.mapError(error, { callId: call.id, rpc: call.rpc, fate, requestNumber: number });
+    const refusal = number === 0 ? await intake.refusal(error) : error;
+    throw api.mapError(refusal, { callId: call.id, rpc: call.rpc, fate, requestNumber: number });
   } finally {
     stop();
     intake.stop();
@@ -72,6 +74,7 @@ class Intake {
   #isStopped = false;
   #hasEnded = false;
   #stream: Stream | undefined;
+  #isById = false;
   /** Those behind one that is refused are refused, though they may be on their way already. */
   readonly #series: AppendSeries = { isBroken: false };
 
@@ -103,6 +106,23 @@ class Intake {
   answered(): void {
     this.#unanswered--;
     this.#emptied.wake();
+  }
+
+  /**
+   * What the client is told where nothing was taken: with the name of a stream that is gone it is to come again, since what has
+   * the name now is known here from then on. Requests behind the first may be on their way, so they are not sent again here.
+   */
+  async refusal(error: unknown): Promise<unknown> {
+    const stream = this.#stream;
+    if (stream === undefined || this.#isById) return error;
+    try {
+      await renamed(this.#api, stream, error, this.#call, (streams, name) =>
+        streams.getForAppend(name, undefined, this.#call),
+      );
+    } catch (told) {
+      return told;
+    }
+    return anotherHasName(stream.name);
   }
 
   /** Takes requests until there are no more, one fails, or it is stopped. Never rejects. */
@@ -139,6 +159,7 @@ class Intake {
     const known = this.#stream;
     if (known === undefined) {
       if (isRefusedElsewhere) this.#call.refuseElsewhere();
+      this.#isById = streamId !== undefined;
       this.#stream = await this.#call.race(openStreams(this.#api).getForAppend(name, streamId, this.#call));
       return this.#stream;
     }
@@ -152,4 +173,13 @@ class Intake {
     }
     return known;
   }
+}
+
+function anotherHasName(name: string): TailraceError {
+  const words = {
+    what: `Cannot append to stream "${name}"`,
+    why: "the stream that this node knew by that name is deleted, and another one has the name",
+    todo: "Send it again: it goes to that one",
+  };
+  return new TailraceError("not_ready", words, { stream: name, fate: "nothing_written" });
 }

@@ -33,6 +33,7 @@ import { fromPosition, toPosition } from "../../wire/position.ts";
 import { fromMicros } from "../../wire/timestamp.ts";
 import type { Call } from "./call.ts";
 import { type ApiContext, openStreams } from "./context.ts";
+import { withStream } from "./renamed.ts";
 import { streamIdOf } from "./requests.ts";
 import { givenSettings, settingsMessage } from "./settings-message.ts";
 
@@ -65,15 +66,17 @@ export async function updateStream(
   }
   const { expectedSettingsVersion: expected } = request;
   const version = expected === undefined ? undefined : toPosition(expected, "expected_settings_version");
-  const stream = await call.race(openStreams(api).find(request.name, streamId, call));
-  await call.race(stream.update(settings, version));
+  const stream = await withStream(api, { name: request.name, streamId }, call, async (found) => {
+    await call.race(found.update(settings, version));
+    return found;
+  });
   return create(UpdateStreamResponseSchema, { stream: await describe(stream, call) });
 }
 
 export async function getStream(api: ApiContext, request: GetStreamRequest, call: Call): Promise<GetStreamResponse> {
   checkStreamName(request.name, "name");
-  const stream = await call.race(openStreams(api).find(request.name, undefined, call));
-  return create(GetStreamResponseSchema, { stream: await describe(stream, call) });
+  const stream = await withStream(api, { name: request.name }, call, (found) => describe(found, call));
+  return create(GetStreamResponseSchema, { stream });
 }
 
 export async function listStreams(
@@ -111,9 +114,10 @@ export async function deleteStream(
 export async function trimStream(api: ApiContext, request: TrimStreamRequest, call: Call): Promise<TrimStreamResponse> {
   checkStreamName(request.name, "name");
   const { streamId } = streamIdOf(request.streamId, "stream_id");
-  const stream = await call.race(openStreams(api).find(request.name, streamId, call));
-  const logStart = await call.race(stream.trim(toPosition(request.logStart, "log_start")));
-  return create(TrimStreamResponseSchema, { streamId: fromPosition(stream.id), logStart: fromPosition(logStart) });
+  return await withStream(api, { name: request.name, streamId }, call, async (stream) => {
+    const logStart = await call.race(stream.trim(toPosition(request.logStart, "log_start")));
+    return create(TrimStreamResponseSchema, { streamId: fromPosition(stream.id), logStart: fromPosition(logStart) });
+  });
 }
 
 async function describe(stream: Stream, call: Call): Promise<StreamMessage> {

@@ -3,7 +3,8 @@ import { checkStreamName } from "../../base/stream-name.ts";
 import { type FenceRequest, type FenceResponse, FenceResponseSchema } from "../../wire/gen/tailrace/v1/log_pb.ts";
 import { fromPosition } from "../../wire/position.ts";
 import type { Call } from "./call.ts";
-import { type ApiContext, openStreams } from "./context.ts";
+import type { ApiContext } from "./context.ts";
+import { withStream } from "./renamed.ts";
 import { fenceToken, streamIdOf } from "./requests.ts";
 
 /** Lets a writer take a stream over. */
@@ -11,7 +12,8 @@ export async function fence(api: ApiContext, request: FenceRequest, call: Call):
   checkStreamName(request.stream, "stream");
   const token = fenceToken(request.token, "token");
   const { streamId } = streamIdOf(request.streamId, "stream_id");
-  const stream = await call.race(openStreams(api).find(request.stream, streamId, call));
-  const nextOffset = await call.race(stream.fence(token));
-  return create(FenceResponseSchema, { streamId: fromPosition(stream.id), nextOffset: fromPosition(nextOffset) });
+  return await withStream(api, { name: request.stream, streamId }, call, async (stream) => {
+    const nextOffset = await call.race(stream.fence(token));
+    return create(FenceResponseSchema, { streamId: fromPosition(stream.id), nextOffset: fromPosition(nextOffset) });
+  });
 }

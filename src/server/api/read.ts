@@ -2,6 +2,7 @@ import { TailraceError } from "../../base/errors.ts";
 import type { BatchSlice, Stream } from "../../stream/types.ts";
 import type { Call } from "./call.ts";
 import { type ApiContext, openStreams } from "./context.ts";
+import { renamed } from "./renamed.ts";
 import type { ReadQuery } from "./requests.ts";
 import { Waker } from "./waker.ts";
 
@@ -25,11 +26,19 @@ export interface ReadAnswer {
 export async function read(api: ApiContext, request: () => ReadQuery, call: Call): Promise<ReadAnswer> {
   try {
     const query = request();
-    const stream = await call.race(openStreams(api).find(query.stream, query.streamId, call));
+    let stream = await call.race(openStreams(api).find(query.stream, query.streamId, call));
     const endMs = api.clock.monotonicMs() + query.waitMs;
-    if (query.isLinearizable) await call.race(stream.confirm());
-    if (query.atLeastOffset !== undefined) await waitForOffset(api, stream, query.atLeastOffset, endMs, call);
-    const startOffset = await call.race(stream.resolve(query.start));
+    let startOffset: number | undefined;
+    for (let isLast = query.streamId !== undefined; startOffset === undefined; isLast = true) {
+      try {
+        if (query.isLinearizable) await call.race(stream.confirm());
+        if (query.atLeastOffset !== undefined) await waitForOffset(api, stream, query.atLeastOffset, endMs, call);
+        startOffset = await call.race(stream.resolve(query.start));
+      } catch (error) {
+        if (isLast) throw error;
+        stream = await renamed(api, stream, error, call);
+      }
+    }
     await waitUntil(api, stream, () => isReadable(stream, startOffset, query), endMs, call);
     if (query.waitMs > 0 && stream.deleted) throw deleted(stream);
     const answer = await call.race(readOnce(stream, startOffset, query));

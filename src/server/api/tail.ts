@@ -8,7 +8,8 @@
 import { TailraceError } from "../../base/errors.ts";
 import type { BatchSlice, Stream } from "../../stream/types.ts";
 import type { Call } from "./call.ts";
-import { type ApiContext, openStreams } from "./context.ts";
+import type { ApiContext } from "./context.ts";
+import { withStream } from "./renamed.ts";
 import type { TailedStream, TailQuery } from "./requests.ts";
 import { Waker } from "./waker.ts";
 
@@ -220,10 +221,12 @@ async function begin(
 ): Promise<FollowedStream> {
   let field = "stream";
   try {
-    const stream = await call.race(openStreams(api).find(request.stream, request.streamId, call));
-    field = "start";
-    const startOffset = await call.race(stream.resolve(request.start));
-    return new FollowedStream(api, number, request, query, stream, startOffset);
+    const named = { name: request.stream, streamId: request.streamId };
+    return await withStream(api, named, call, async (stream) => {
+      field = "start";
+      const startOffset = await call.race(stream.resolve(request.start));
+      return new FollowedStream(api, number, request, query, stream, startOffset);
+    });
   } catch (error) {
     throw api.mapError(error, { callId: call.id, rpc: call.rpc, field: `streams[${number}].${field}` });
   }

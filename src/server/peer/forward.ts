@@ -19,6 +19,7 @@ import {
   UnreachableError,
 } from "../../stream/peers.ts";
 import { streamReplaced } from "../../stream/refusals.ts";
+import { behindCatalogue } from "../../stream/routed-refusals.ts";
 import type { AppendAnswer, AppendOptions, StreamDescription } from "../../stream/types.ts";
 import { PeerService } from "../../wire/gen/tailrace/peer/v1/peer_pb.ts";
 import { LogService } from "../../wire/gen/tailrace/v1/log_pb.ts";
@@ -146,12 +147,14 @@ export class Forward implements Peers {
     return this.#ask(node, patience, async ({ log }, call) => readAnswer(await log.read(request, call), stream.id));
   }
 
-  describe(node: string, { name, id }: StreamRef, patience: Patience): Promise<StreamDescription> {
-    return this.#ask(node, patience, async ({ streams }, call) => {
-      const there = description(streamIn(await streams.getStream({ name }, call)));
-      if (there.id !== id) throw streamReplaced(name, id, there.id);
-      return there;
-    });
+  async describe(node: string, { name, id }: StreamRef, patience: Patience): Promise<StreamDescription> {
+    const there = await this.#ask(node, patience, async ({ streams }, call) =>
+      description(streamIn(await streams.getStream({ name }, call))),
+    );
+    // Ids only grow: who has an older stream of the name has not heard of the one that is meant.
+    if (there.id < id) throw behindCatalogue(name);
+    if (there.id > id) throw streamReplaced(name, id, there.id);
+    return there;
   }
 
   confirm(node: string, group: number, patience: Patience): Promise<number> {
@@ -180,12 +183,9 @@ export class Forward implements Peers {
     });
   }
 
-  delete(node: string, name: string, streamId: number | undefined, patience: Patience): Promise<number> {
-    const request = { name, ...(streamId === undefined ? {} : { streamId: fromPosition(streamId) }) };
-    return this.#ask(node, patience, async ({ streams }, call) => {
-      const answer = await streams.deleteStream(request, call);
-      return toPosition(answer.streamId, "stream_id");
-    });
+  async delete(node: string, { name, id }: StreamRef, patience: Patience): Promise<void> {
+    const request = { name, streamId: fromPosition(id) };
+    await this.#ask(node, patience, ({ streams }, call) => streams.deleteStream(request, call));
   }
 
   async #ask<T>(

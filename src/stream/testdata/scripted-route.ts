@@ -53,6 +53,8 @@ export class ScriptedGroup {
   confirmed = 0;
   /** What a read of the log here waits for. */
   reading: Promise<void> = Promise.resolve();
+  /** What appends to the log here come to. */
+  appending: Promise<never> | undefined;
   /** Whether others have more of it. */
   isIncomplete = false;
   #commit = { index: 0, offset: 0 };
@@ -97,7 +99,8 @@ export class ScriptedGroup {
         this.#listeners.add(listener);
         return () => this.#listeners.delete(listener);
       },
-      ...{ committed: never, append: never, findTime: never },
+      append: () => this.appending ?? never(),
+      ...{ committed: never, findTime: never },
       ...{ endSegmentsBy: never, baseIndexFor: never, segmentSizes: never, dropBefore: never, lastCheckpoint: never },
     };
     this.door = isHeld ? door : undefined;

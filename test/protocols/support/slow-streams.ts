@@ -42,6 +42,7 @@ export function gated(streams: Streams): { streams: Streams; gate: Gate } {
         return { stream: wrap(stream), created };
       },
       delete: (name, streamId) => streams.delete(name, streamId),
+      caughtUp: () => streams.caughtUp(),
       list: (request) => streams.list(request),
     },
   };

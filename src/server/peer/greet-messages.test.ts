@@ -114,6 +114,13 @@ describe("what no node says is refused:", () => {
   }[] = [
     { name: "nothing", message: { from: replica } },
     { name: "by nobody", message: { from: "a", kind: { case: "propose", value: proposal } } },
+    {
+      name: "of a life that can't be kept",
+      message: {
+        from: replica,
+        kind: { case: "propose", value: { clusterId, replicas: [`${replica.slice(0, -1)}4294967296`] } },
+      },
+    },
     { name: "of nobody", message: { from: replica, kind: { case: "propose", value: { clusterId, replicas: [] } } } },
     {
       name: "of one twice",

@@ -19,6 +19,7 @@ import type {
   Greeting as WireGreeting,
 } from "../../wire/gen/tailrace/peer/v1/peer_pb.ts";
 import { fromPosition, toPosition } from "../../wire/position.ts";
+import { checkReplica } from "./replica-name.ts";
 
 /** What this version speaks on the peer port. */
 export const peerProtocol = 1;
@@ -143,12 +144,6 @@ export function readJoinAnswer({ checkpoint, startOffset, appendTimeMicros, vote
     },
     voters,
   };
-}
-
-function checkReplica(replica: string, field: string): void {
-  const [node, disk, life, ...rest] = replica.split("/");
-  const isOne = isNodeId(node ?? "") && /^[0-9a-f]{32}$/.test(disk ?? "") && /^\d{1,15}$/.test(life ?? "");
-  if (!isOne || rest.length > 0) throw invalidField(field, "it names no replica", "Send NODE/DISK/LIFE");
 }
 
 function checkClusterId(clusterId: string): void {

@@ -48,8 +48,8 @@ export class RoutedStreams implements Streams {
   readonly #local: KnownStreams;
   readonly #home: RouteHome;
   readonly #createOnAppend: boolean;
-  /** Of streams that are not here, by their ids. */
-  readonly #views = new Map<number, RemoteView>();
+  /** Of streams that are not here. They go with their streams: many are deleted elsewhere, and nobody tells of those. */
+  readonly #views = new WeakMap<LogStream, RemoteView>();
 
   constructor({ local, createOnAppend, ...options }: RoutedStreamsOptions) {
     this.#local = local;
@@ -106,7 +106,6 @@ export class RoutedStreams implements Streams {
         repeats: known !== undefined,
       });
       await this.#home.polls.until(() => !this.#isKnown(name, id), this.#home.limits.leaderMaxWaitMs);
-      this.#views.delete(id);
       return id;
     } catch (error) {
       const isGone = known !== undefined && isNotFound(error) && hasUnknownFate(error);
@@ -214,17 +213,16 @@ export class RoutedStreams implements Streams {
   }
 
   #routed(local: LogStream, client: Client): RoutedStream {
-    const { id } = local;
-    const parts = { home: this.#home, local, view: () => this.#viewOf(local), viewed: () => this.#views.get(id) };
+    const parts = { home: this.#home, local, view: () => this.#viewOf(local), viewed: () => this.#views.get(local) };
     return new RoutedStream({ ...parts, client });
   }
 
   #viewOf(stream: LogStream): RemoteView {
     const { name, id } = stream;
-    const known = this.#views.get(id);
+    const known = this.#views.get(stream);
     if (known !== undefined) return known;
     const view = new RemoteView(this.#home, groupOf(stream), { name, id });
-    this.#views.set(id, view);
+    this.#views.set(stream, view);
     return view;
   }
 }

@@ -93,6 +93,13 @@ describe("what no node says is refused:", () => {
     });
   }
 
+  test("a reason without end is taken up to its limit", () => {
+    const why = "w".repeat(5_000);
+    const answer = sent(GreetResponseSchema, greetAnswerMessage({ greeting, unreachable: why, refused: why }));
+    const { unreachable, refused } = readGreetAnswer(answer);
+    assert.deepEqual([unreachable, refused], [why.slice(0, 1_000), why.slice(0, 1_000)]);
+  });
+
   test("acquaintances that are none are left out", () => {
     const acquaintances = [
       { nodeId: "", peerAddress: "b:1" },

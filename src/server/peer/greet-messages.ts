@@ -26,6 +26,8 @@ export const peerProtocol = 1;
 
 /** Longest text that a node says of itself. */
 const textMaxBytes = 255;
+/** Longest reason that is taken. */
+const whyMaxLength = 1000;
 /** Most replicas that begin a cluster. */
 const replicasMax = 64;
 
@@ -78,7 +80,8 @@ export function greetAnswerMessage(answer: GreetAnswer): MessageInitShape<typeof
 
 /** @throws {TailraceError} As `readGreeting`. */
 export function readGreetAnswer({ greeting, unreachable, refused }: GreetResponse): GreetAnswer {
-  return { greeting: readGreeting(greeting), unreachable, refused };
+  const said = { unreachable: unreachable.slice(0, whyMaxLength), refused: refused.slice(0, whyMaxLength) };
+  return { greeting: readGreeting(greeting), ...said };
 }
 
 export function proposeMessage(

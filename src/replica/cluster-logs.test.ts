@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
 import { until } from "../../test/support/until.ts";
 import { present } from "../base/assert.ts";
+import { foundersMax } from "../base/cluster-options.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import { systemClock } from "../host/clock.ts";
@@ -66,6 +67,11 @@ test("a replica keeps the longest names of all voters that a stream may have, an
     ...replicaOf(replicaId(`${at}`.repeat(63), "ff".repeat(16), 0)),
     life: 2 ** 32 - 1,
   }));
+  assert.ok(encodeVoters(voters).length <= noteMaxBytes);
+});
+
+test("a replica keeps the longest names of all that may begin a cluster", () => {
+  const voters = Array.from({ length: foundersMax }, () => replicaOf(replicaId("n".repeat(63), "ff".repeat(16), 0)));
   assert.ok(encodeVoters(voters).length <= noteMaxBytes);
 });
 

@@ -128,6 +128,16 @@ describe("what no node says is refused:", () => {
         kind: { case: "propose", value: { clusterId, replicas: [`${replica.slice(0, -1)}4294967296`] } },
       },
     },
+    {
+      name: "of more than can be kept",
+      message: {
+        from: replica,
+        kind: {
+          case: "propose",
+          value: { clusterId, replicas: Array.from({ length: 13 }, (_, at) => `${at}/${"0f".repeat(16)}/0`) },
+        },
+      },
+    },
     { name: "of nobody", message: { from: replica, kind: { case: "propose", value: { clusterId, replicas: [] } } } },
     {
       name: "of one twice",

@@ -3,6 +3,7 @@
  * @module
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { foundersMax } from "../../base/cluster-options.ts";
 import { invalidField, TailraceError } from "../../base/errors.ts";
 import { readHostPort } from "../../base/host-port.ts";
 import { isNodeId } from "../../base/node-id.ts";
@@ -28,8 +29,6 @@ export const peerProtocol = 1;
 const textMaxBytes = 255;
 /** Longest reason that is taken. */
 const whyMaxLength = 1000;
-/** Most replicas that begin a cluster. */
-const replicasMax = 64;
 
 export function greetingMessage(greeting: Greeting): MessageInitShape<typeof GreetingSchema> {
   const { node, disk, instance, version, clusterId, peerAddress, apiUrl, region, role, acquaintances } = greeting;
@@ -111,8 +110,8 @@ export function readPropose({ from, kind }: ProposeRequest): BootstrapMessage {
       const { clusterId, replicas } = kind.value;
       checkClusterId(clusterId);
       for (const replica of replicas) checkReplica(replica, "propose.replicas");
-      if (replicas.length === 0 || replicas.length > replicasMax || new Set(replicas).size < replicas.length) {
-        throw invalidField("propose.replicas", `they are not 1 to ${replicasMax} different ones`, "Send others");
+      if (replicas.length === 0 || replicas.length > foundersMax || new Set(replicas).size < replicas.length) {
+        throw invalidField("propose.replicas", `they are not 1 to ${foundersMax} different ones`, "Send others");
       }
       return { kind: "propose", from, proposal: { clusterId, replicas } };
     }

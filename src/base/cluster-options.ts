@@ -3,6 +3,9 @@
  * @module
  */
 
+/** Most voters that a cluster begins with: a replica keeps the names of so many, however long they are. */
+export const foundersMax = 12;
+
 /** What is said of it at its start. */
 export interface ClusterOptions {
   /** Where its peer port is; port 0 takes a free one. */

@@ -73,6 +73,10 @@ describe("flags that don't go together are refused, and it is said what to do", 
       line: "--peer-listen 10.0.0.1:8401 --role observer --seeds a --bootstrap-expect 3",
       said: "An observer begins no cluster: leave out --bootstrap-expect, or --role observer.",
     },
+    {
+      line: "--peer-listen 10.0.0.1:8401 --seeds a --bootstrap-expect 13",
+      said: "A cluster begins with 12 voters at most: give a lower --bootstrap-expect, and let more nodes join.",
+    },
   ];
   for (const { line, said } of cases) {
     test(line, () => {

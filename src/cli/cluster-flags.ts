@@ -4,7 +4,7 @@
  */
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { present } from "../base/assert.ts";
-import type { ClusterOptions } from "../base/cluster-options.ts";
+import { type ClusterOptions, foundersMax } from "../base/cluster-options.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { type ListenAddress, parseAddress } from "./listen-address.ts";
 import { parseCount } from "./options.ts";
@@ -93,6 +93,11 @@ export function clusterOptions(flags: ClusterFlags): ClusterOptions | undefined 
   }
   if (role === "observer" && seeds.length === 0) {
     throw usage("An observer follows a cluster: name nodes of it by --seeds");
+  }
+  if (bootstrapExpect !== undefined && bootstrapExpect > foundersMax) {
+    throw usage(
+      `A cluster begins with ${foundersMax} voters at most: give a lower --bootstrap-expect, and let more nodes join`,
+    );
   }
   return {
     peerListen,

@@ -83,17 +83,14 @@ function hearAlive(g: Gossip, out: Effect[], heard: Heard, passOn: boolean): voi
   const member = g.view.members.get(info.id);
   const known = member ?? g.view.tombstones.get(info.id);
   if (known && incarnation <= known.incarnation) return;
-  const { tagsMaxBytes, membersMax } = g.settings;
-  if (infoBytes(info) > tagsMaxBytes) {
-    refuse(g, out, { limit: "tagsMaxBytes", value: tagsMaxBytes, what: info.id });
-    return;
-  }
+  if (isTooLarge(g, out, info)) return;
   if (member) {
     const before = member.info;
     g.view.renew(info, incarnation);
     if (!isSame(info, before))
       out.push({ kind: "event", event: { kind: "update", member: info, incarnation, before } });
   } else {
+    const { membersMax } = g.settings;
     if (g.view.size >= membersMax) {
       refuse(g, out, { limit: "membersMax", value: membersMax, what: info.id });
       return;
@@ -133,7 +130,16 @@ function hearTombstone(
   }
   // With its age, or it would live for ever by going from one view to the other.
   if (ageMs >= g.settings.tombstoneMs || !isNews(g, { id, instance, incarnation }, how)) return;
+  if (isTooLarge(g, out, info)) return;
   bury(g, out, { info, incarnation, how, sinceMs: g.nowMs - ageMs }, by);
+}
+
+/** One that no page has room for would keep a sync from ending: what is behind it would be asked for again and again. */
+function isTooLarge(g: Gossip, out: Effect[], info: MemberInfo): boolean {
+  const { tagsMaxBytes: value } = g.settings;
+  if (infoBytes(info) <= value) return false;
+  refuse(g, out, { limit: "tagsMaxBytes", value, what: info.id });
+  return true;
 }
 
 /** Whether it is more than what is known of that id. Of an id not known, everything is. */

@@ -72,6 +72,21 @@ describe("a sync", () => {
       );
     });
   }
+
+  test("ends, although one that is gone is said to be larger than a page", () => {
+    const [a, b] = [member("a"), member("b")];
+    a.view.add(b.self, 0);
+    const info = { ...infoOf("c"), apiAddress: "x".repeat(settings.pageMaxBytes) };
+    const entries = (["dead", "left"] as const).map((is, at) => {
+      return { info: { ...info, id: `c${at}` }, incarnation: 1, is, ageMs: 0 };
+    });
+    const sender = { cluster: "c", id: "d", instance: "1", incarnation: 1, address: "d" };
+    const effects = step(b, { kind: "message", nowMs: 0, message: { kind: "syncRest", sender, entries } });
+    const refusal = { limit: "tagsMaxBytes", value: settings.tagsMaxBytes, what: "c0" } as const;
+    assert.deepEqual(effects, [{ kind: "refused", refusal }]);
+    assert.equal(b.view.tombstones.size, 0);
+    assert.ok(speak(a, b, syncWith(a, "b")).length < 5);
+  });
 });
 
 /** Begins one. */

@@ -9,6 +9,7 @@
  * @module
  */
 import { newClusterId } from "../base/cluster-id.ts";
+import { foundersMax } from "../base/cluster-options.ts";
 import { invalidField, TailraceError } from "../base/errors.ts";
 import type { Message } from "../gossip/types.ts";
 import type { BootstrapMessage } from "../raft/bootstrap.ts";
@@ -23,7 +24,8 @@ import type { Found, GreetAnswer, Greeting, JoinAnswer, Member, MemberService } 
 
 /**
  * Begins to look for others; the peer port serves already.
- * @throws {DataFolderError} What was agreed about a cluster can't be read. @throws {RangeError} A seed is not `HOST:PORT`.
+ * @throws {DataFolderError} What was agreed about a cluster can't be read. @throws {RangeError} A seed is not `HOST:PORT`, or
+ * more voters are to begin a cluster than may.
  */
 export async function openMembership(options: MembershipOptions): Promise<Membership> {
   const file = await PromiseFile.open(options.folder, options.disk, options.hash);
@@ -65,6 +67,7 @@ export class Membership implements MemberService {
   constructor(options: MembershipOptions, file: PromiseFile) {
     const { nodeId, diskId, clusterId, clock, random, logger, net } = options;
     const { role, bootstrapExpect = 0, seeds } = options.options;
+    if (bootstrapExpect > foundersMax) throw new RangeError(`bootstrapExpect is ${foundersMax} at most`);
     this.#options = options;
     this.#settings = { ...defaultMembershipSettings, ...options.settings };
     this.#clusterId = clusterId ?? "";

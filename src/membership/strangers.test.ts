@@ -37,4 +37,12 @@ describe("strangers", () => {
     strangers.met("peer 4999", "peer 4999 says nonsense");
     assert.equal(lines[101], "peer 4999 says nonsense");
   });
+
+  test("that say more than a line has room for are heard up to there", () => {
+    const { strangers, lines } = make();
+    const name = "n".repeat(300);
+    strangers.met(name, "x".repeat(1 << 20));
+    strangers.met(`${name}, too`, "y");
+    assert.deepEqual(lines, ["x".repeat(2_000)]);
+  });
 });

@@ -8,6 +8,9 @@ import type { Clock } from "../host/clock.ts";
 const intervalMs = 60_000;
 /** How many are remembered: more than this in a minute are no longer told apart. */
 const peersMax = 100;
+/** Longest name, and longest sentence, that is taken of what they say: it may be as long as a message. */
+const nameMaxLength = 255;
+const sentenceMaxLength = 2_000;
 
 /** See the module's description. */
 export class Strangers {
@@ -31,6 +34,10 @@ export class Strangers {
   /** @param peer Who it is: a node or an address. @param what A sentence for the log. */
   met(peer: string, what: string, level: "warn" | "error" = "warn"): void {
     this.#count += 1;
+    this.#name(peer.slice(0, nameMaxLength), what.slice(0, sentenceMaxLength), level);
+  }
+
+  #name(peer: string, what: string, level: "warn" | "error"): void {
     const nowMs = this.#clock.monotonicMs();
     const last = this.#namedMs.get(peer);
     if (last !== undefined && nowMs - last < intervalMs) return;

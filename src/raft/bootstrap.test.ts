@@ -255,6 +255,33 @@ describe("a cluster begins", () => {
     assert.ok(b.promises.accepted === undefined || b.waitsFor.length > 0);
   });
 
+  test("and who has refused as many as it can keep writes nothing more, however many come", () => {
+    const node = new Bootstrap(
+      {
+        self: "a/disk/0",
+        expect: 3,
+        taken: undefined,
+        promises: nothing,
+        random: () => 0.5,
+        newClusterId: () => "own",
+      },
+      0,
+    );
+    const from = "z/disk/0";
+    const saves = Array.from({ length: 80 }, (_, at) => {
+      const proposal = { clusterId: `${at}`, replicas: [from] };
+      const effects = node.step({ kind: "message", message: { kind: "propose", from, proposal } }, at);
+      const isSaved = effects.some(({ kind }) => kind === "save");
+      const answers = isSaved ? node.step({ kind: "saved" }, at) : effects;
+      assert.deepEqual(
+        answers.flatMap((effect) => (effect.kind === "send" ? [effect.message.kind] : [])),
+        ["refused"],
+      );
+      return isSaved;
+    });
+    assert.equal(saves.lastIndexOf(true), 63);
+  });
+
   test("or never, but not two of one node: random views, losses, doubled messages and restarts", {
     timeout: 60_000,
   }, () => {

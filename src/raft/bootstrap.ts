@@ -175,7 +175,8 @@ export class Bootstrap {
     }
     const why = this.#refusalOf(proposal);
     if (why !== undefined) {
-      if (!this.#refused.includes(clusterId)) this.#refuse(clusterId);
+      // Who is tired refuses all from now on, by what is kept already.
+      if (!this.#isTired && !this.#refused.includes(clusterId)) this.#refuse(clusterId);
       this.#say({ kind: "send", to, message: { kind: "refused", from: self, clusterId, why } });
       return;
     }

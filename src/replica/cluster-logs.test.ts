@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
 import { until } from "../../test/support/until.ts";
 import { present } from "../base/assert.ts";
+import { foundersMax } from "../base/cluster-options.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
 import { systemClock } from "../host/clock.ts";
@@ -11,7 +12,7 @@ import { noteMaxBytes } from "../log/format.ts";
 import type { DataFolder } from "../log/types.ts";
 import { lanSettings, replicaId } from "../raft/types.ts";
 import { builtInSettings } from "../stream/settings.ts";
-import { encodeVoters } from "../wire/checkpoint.ts";
+import { encodeVoters, type StoredReplica } from "../wire/checkpoint.ts";
 import { ClusterLogs, newGroup } from "./cluster-logs.ts";
 import { hexOf, replicaOf } from "./core-batch.ts";
 import { emptyPart, type LogOwner } from "./log-door.ts";
@@ -27,10 +28,15 @@ const silent: PeerNet = {
   range: async () => ({ batches: new Uint8Array(0), baseIndex: 0 }),
 };
 
+const second = replicaOf(replicaId("2", "22".repeat(16), 0));
+
 /** The logs of a node that has one stream, with other methods of its folder here and there. */
-async function logsOf(instead: (folder: DataFolder) => Partial<DataFolder>) {
+async function logsOf(
+  instead: (folder: DataFolder) => Partial<DataFolder>,
+  others: readonly StoredReplica[] = [second],
+) {
   const own = await openFolder(temporaryFolder());
-  const creation = creationOf(part, 0, [replicaOf(replicaId("1", hexOf(own.diskId), 0))]);
+  const creation = creationOf(part, 0, [replicaOf(replicaId("1", hexOf(own.diskId), 0)), ...others]);
   await own.create(newGroup({ group, creation, appendTimeMicros: 1 })).made;
   const folder = replaced(own, instead(own));
   const broken: unknown[] = [];
@@ -64,6 +70,11 @@ test("a replica keeps the longest names of all voters that a stream may have, an
   assert.ok(encodeVoters(voters).length <= noteMaxBytes);
 });
 
+test("a replica keeps the longest names of all that may begin a cluster", () => {
+  const voters = Array.from({ length: foundersMax }, () => replicaOf(replicaId("n".repeat(63), "ff".repeat(16), 0)));
+  assert.ok(encodeVoters(voters).length <= noteMaxBytes);
+});
+
 describe("logs of a node that is one of a cluster", () => {
   test("take part although there were too many open files to read them at first", async () => {
     let refusals = 2;
@@ -85,31 +96,36 @@ describe("logs of a node that is one of a cluster", () => {
   });
 
   test("that are damaged where a start reads them begin anew, if others have them, and take no part as they are", async () => {
-    for (const { nodes, lost } of [
-      { nodes: ["1", "2"], lost: 1 },
-      { nodes: ["1"], lost: 0 },
+    for (const { nodes, others, lost } of [
+      { nodes: ["1", "2"], others: [second], lost: 1 },
+      { nodes: ["1"], others: [], lost: 0 },
+      // It was placed on another node too, which has had nothing of it yet.
+      { nodes: ["1", "2"], others: [], lost: 0 },
     ]) {
       let damage: string | undefined;
       const renewed: number[] = [];
-      const { logs, stream, broken } = await logsOf((folder) => ({
-        log: (id) => {
-          const log = present(folder.log(id), "it was made");
-          return replaced(log, {
-            get damage() {
-              return damage;
-            },
-            async *controlBatches(index) {
-              yield* log.controlBatches(index);
-              damage = "a byte is another";
-              throw new TailraceError("damaged", { what: "Cannot read", why: damage, todo: "Wait" });
-            },
-          });
-        },
-        renew: async (made) => {
-          renewed.push(made.group);
-          return present(folder.log(made.group), "it was made");
-        },
-      }));
+      const { logs, stream, broken } = await logsOf(
+        (folder) => ({
+          log: (id) => {
+            const log = present(folder.log(id), "it was made");
+            return replaced(log, {
+              get damage() {
+                return damage;
+              },
+              async *controlBatches(index) {
+                yield* log.controlBatches(index);
+                damage = "a byte is another";
+                throw new TailraceError("damaged", { what: "Cannot read", why: damage, todo: "Wait" });
+              },
+            });
+          },
+          renew: async (made) => {
+            renewed.push(made.group);
+            return present(folder.log(made.group), "it was made");
+          },
+        }),
+        others,
+      );
       let losses = 0;
       logs.open({ ...stream, nodes }, { ...owner, lost: () => (losses += 1) });
       await until(() => damage !== undefined);

@@ -13,7 +13,7 @@ import type { DataFolder, GroupLog, NewGroup } from "../log/types.ts";
 import { isCaughtUp } from "../raft/group.ts";
 import { type NodeId, nodeOf, type ReplicaId, replicaId } from "../raft/types.ts";
 import type { StoredStream } from "../wire/catalogue.ts";
-import { checkpointPrefixBytes, decodeCheckpoint, encodeVoters } from "../wire/checkpoint.ts";
+import { checkpointPrefixBytes, decodeCheckpoint, decodeVoters, encodeVoters } from "../wire/checkpoint.ts";
 import { ClusterLog } from "./cluster-log.ts";
 import { hexOf, replicaOf } from "./core-batch.ts";
 import type { LogDoor, LogDoors, LogOwner, NewLog, NewStream, StreamPart } from "./log-door.ts";
@@ -196,10 +196,17 @@ export class ClusterLogs implements LogDoors {
     return { replica, door };
   }
 
-  /** What a lone voter has, nobody else does: it stays as it is. */
+  /** What a lone voter has, nobody else does: it stays as it is, and so does one whose stream is placed elsewhere and not there yet. */
   #isToBeRenewed({ id, nodes }: Pick<StoredStream, "id" | "nodes">): boolean {
+    const log = this.#options.folder.log(id);
     const isGoing = this.#leaving.has(id) || this.#removing.has(id);
-    return nodes.length > 1 && !isGoing && this.#options.folder.log(id)?.damage !== undefined;
+    return nodes.length > 1 && !isGoing && log?.damage !== undefined && !this.#isLoneVoter(log);
+  }
+
+  #isLoneVoter({ note, life }: GroupLog): boolean {
+    const [voter, ...others] = decodeVoters(note);
+    if (voter === undefined || others.length > 0) return false;
+    return voter.life === life && sameBytes(voter.diskId, this.#options.folder.diskId);
   }
 
   #isPlacedHere(nodes: readonly NodeId[]): boolean {

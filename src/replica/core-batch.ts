@@ -8,7 +8,7 @@ import type { Hash } from "../host/hash.ts";
 import { readBatch } from "../log/batch-reader.ts";
 import type { VerifiedBatch } from "../log/stored-batch.ts";
 import { type Batch, type BatchInfo, type ReplicaId, replicaId } from "../raft/types.ts";
-import { decodeVoters, type StoredReplica } from "../wire/checkpoint.ts";
+import { decodeTrim, decodeVoters, type StoredReplica } from "../wire/checkpoint.ts";
 import { decodeStoredCheckpoint } from "./log-past.ts";
 
 /** A batch that another node sent, found to fit the end of the own log. */
@@ -36,11 +36,18 @@ export function coreBatch(batch: StoredBatch): Batch {
 
 /**
  * A batch as another node sent it, by what its header says; whether that is true is looked at before it is written. Undefined:
- * it is no batch at all.
+ * it is no batch at all, or does not say what replication goes by.
  */
 export function unverifiedBatch(bytes: Uint8Array, group: number, hash: Hash): Batch | undefined {
   const batch = readBatch(bytes, group, hash);
-  return batch && { ...infoOf(batch), bytes };
+  if (!batch) return undefined;
+  try {
+    // What a trim says is read in the middle of a step, where nothing may go wrong.
+    if (batch.kind === BatchKind.trim) decodeTrim(batch.payload);
+    return { ...infoOf(batch), bytes };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Parts, one behind the other. */

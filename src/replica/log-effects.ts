@@ -84,7 +84,8 @@ export function receive({ log, state }: ReplicaGroup, message: Batches, hash: Ha
   const restartAt = state && sourceOf(state)?.restartAt;
   if (restartAt !== undefined) return receiveBase(message, restartAt, hash);
   const [first] = message.batches;
-  if (!first || first.index !== log.end.index) return message;
+  if (!first) return namedAt(message, log.end.index);
+  if (first.index !== log.end.index) return message;
   const { group } = message;
   const batches: ReceivedBatch[] = [];
   let after = log.end;
@@ -98,10 +99,15 @@ export function receive({ log, state }: ReplicaGroup, message: Batches, hash: Ha
   return { ...message, batches };
 }
 
+/** One that is bad has no index to be named by, unless it follows another: it is the one that was to come. */
+function namedAt(message: Batches, due: number): Batches {
+  return message.bad === undefined ? message : { ...message, bad: due };
+}
+
 /** The checkpoint that a log begins anew with stands for all before it, wherever the own log ends: it has to fit itself. */
 function receiveBase(message: Batches, restartAt: number, hash: Hash): Batches {
   const [first] = message.batches;
-  if (!first) return message;
+  if (!first) return namedAt(message, restartAt);
   const batch = readBatch(first.bytes, message.group, hash);
   const before = batch && checkpointPrefix(batch.payload);
   const isMeant = batch?.kind === BatchKind.checkpoint && batch.index === restartAt;

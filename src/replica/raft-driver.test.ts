@@ -732,6 +732,19 @@ describe("RaftDriver", () => {
     node.driver.stop();
   });
 
+  test("of batches that can't be read the one that was to come is named bad", async () => {
+    const node = await Node.make(() => ({}), { before: oneBatch });
+    await node.followsSecond(1);
+    const answer = { group, term: 1, id: node.lastFetch, commit: 1 };
+    // So it is read from the wire: nothing says which batch it is.
+    const unreadable = { kind: "batches", ...answer, batches: [], bad: -1 } as const;
+    node.receives({ kind: "following", ...answer }, unreadable);
+    await until(() => node.net.said.some(({ kind }) => kind === "badBatch"));
+    const { index } = node.log.end;
+    assert.deepEqual(node.net.said.at(-1), { kind: "badBatch", group, term: 1, index });
+    node.driver.stop();
+  });
+
   test("an append is answered although one that was cut off waits for a later place", async () => {
     const node = await Node.make(() => ({}));
     await node.wins();

@@ -34,15 +34,11 @@ async function lateStreams(
   meta.log.attach(group.door ?? assert.fail("it is here"));
   let isKnown = false;
   const local = {
+    ...methodsOf(all),
     get: (name: string, id?: number) => {
       if (name === "a" && !isKnown) throw streamNotFound(name);
       return all.get(name, id);
     },
-    find: all.find.bind(all),
-    getForAppend: all.getForAppend.bind(all),
-    create: all.create.bind(all),
-    delete: all.delete.bind(all),
-    list: all.list.bind(all),
     caughtUp: async () => {
       isKnown = true;
       await heard(all);
@@ -72,11 +68,22 @@ test("what others told of streams goes with them, through whichever node they ar
   // What waits in a queue, or was left on the stack, is no one's only after some turns.
   await until(() => {
     Bun.gc(true);
-    return logs.filter((log) => log.deref() !== undefined).length < 10;
+    return logs.filter((log) => log.deref() !== undefined).length < logs.length / 2;
   });
   assert.deepEqual(streams.list({ prefix: "", limit: 1 }).streams, []);
 });
 declare const Bun: { gc(force: boolean): void };
+
+function methodsOf(all: Awaited<ReturnType<typeof streamsOf>>) {
+  return {
+    get: all.get.bind(all),
+    find: all.find.bind(all),
+    getForAppend: all.getForAppend.bind(all),
+    create: all.create.bind(all),
+    delete: all.delete.bind(all),
+    list: all.list.bind(all),
+  };
+}
 
 describe("a stream that another node created just now", () => {
   test("is deleted", async () => {

@@ -93,6 +93,13 @@ describe("what no node says is refused:", () => {
     });
   }
 
+  test("a reason without end is taken up to its limit", () => {
+    const why = "w".repeat(5_000);
+    const answer = sent(GreetResponseSchema, greetAnswerMessage({ greeting, unreachable: why, refused: why }));
+    const { unreachable, refused } = readGreetAnswer(answer);
+    assert.deepEqual([unreachable, refused], [why.slice(0, 1_000), why.slice(0, 1_000)]);
+  });
+
   test("acquaintances that are none are left out", () => {
     const acquaintances = [
       { nodeId: "", peerAddress: "b:1" },
@@ -114,6 +121,23 @@ describe("what no node says is refused:", () => {
   }[] = [
     { name: "nothing", message: { from: replica } },
     { name: "by nobody", message: { from: "a", kind: { case: "propose", value: proposal } } },
+    {
+      name: "of a life that can't be kept",
+      message: {
+        from: replica,
+        kind: { case: "propose", value: { clusterId, replicas: [`${replica.slice(0, -1)}4294967296`] } },
+      },
+    },
+    {
+      name: "of more than can be kept",
+      message: {
+        from: replica,
+        kind: {
+          case: "propose",
+          value: { clusterId, replicas: Array.from({ length: 13 }, (_, at) => `${at}/${"0f".repeat(16)}/0`) },
+        },
+      },
+    },
     { name: "of nobody", message: { from: replica, kind: { case: "propose", value: { clusterId, replicas: [] } } } },
     {
       name: "of one twice",

@@ -3,6 +3,7 @@
  * @module
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { foundersMax } from "../../base/cluster-options.ts";
 import { invalidField, TailraceError } from "../../base/errors.ts";
 import { readHostPort } from "../../base/host-port.ts";
 import { isNodeId } from "../../base/node-id.ts";
@@ -19,14 +20,15 @@ import type {
   Greeting as WireGreeting,
 } from "../../wire/gen/tailrace/peer/v1/peer_pb.ts";
 import { fromPosition, toPosition } from "../../wire/position.ts";
+import { checkReplica } from "./replica-name.ts";
 
 /** What this version speaks on the peer port. */
 export const peerProtocol = 1;
 
 /** Longest text that a node says of itself. */
 const textMaxBytes = 255;
-/** Most replicas that begin a cluster. */
-const replicasMax = 64;
+/** Longest reason that is taken. */
+const whyMaxLength = 1000;
 
 export function greetingMessage(greeting: Greeting): MessageInitShape<typeof GreetingSchema> {
   const { node, disk, instance, version, clusterId, peerAddress, apiUrl, region, role, acquaintances } = greeting;
@@ -77,7 +79,8 @@ export function greetAnswerMessage(answer: GreetAnswer): MessageInitShape<typeof
 
 /** @throws {TailraceError} As `readGreeting`. */
 export function readGreetAnswer({ greeting, unreachable, refused }: GreetResponse): GreetAnswer {
-  return { greeting: readGreeting(greeting), unreachable, refused };
+  const said = { unreachable: unreachable.slice(0, whyMaxLength), refused: refused.slice(0, whyMaxLength) };
+  return { greeting: readGreeting(greeting), ...said };
 }
 
 export function proposeMessage(
@@ -107,8 +110,8 @@ export function readPropose({ from, kind }: ProposeRequest): BootstrapMessage {
       const { clusterId, replicas } = kind.value;
       checkClusterId(clusterId);
       for (const replica of replicas) checkReplica(replica, "propose.replicas");
-      if (replicas.length === 0 || replicas.length > replicasMax || new Set(replicas).size < replicas.length) {
-        throw invalidField("propose.replicas", `they are not 1 to ${replicasMax} different ones`, "Send others");
+      if (replicas.length === 0 || replicas.length > foundersMax || new Set(replicas).size < replicas.length) {
+        throw invalidField("propose.replicas", `they are not 1 to ${foundersMax} different ones`, "Send others");
       }
       return { kind: "propose", from, proposal: { clusterId, replicas } };
     }
@@ -143,12 +146,6 @@ export function readJoinAnswer({ checkpoint, startOffset, appendTimeMicros, vote
     },
     voters,
   };
-}
-
-function checkReplica(replica: string, field: string): void {
-  const [node, disk, life, ...rest] = replica.split("/");
-  const isOne = isNodeId(node ?? "") && /^[0-9a-f]{32}$/.test(disk ?? "") && /^\d{1,15}$/.test(life ?? "");
-  if (!isOne || rest.length > 0) throw invalidField(field, "it names no replica", "Send NODE/DISK/LIFE");
 }
 
 function checkClusterId(clusterId: string): void {

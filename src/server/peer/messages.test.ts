@@ -24,6 +24,7 @@ import {
   readLeaderMessage,
 } from "./messages.ts";
 
+const disk = "0f".repeat(16);
 const digest = new Uint8Array(32).fill(7);
 const about = { group: 3, term: 2 ** 40 };
 const before = { term: 4, digest };
@@ -31,7 +32,7 @@ const batch: Batch = { index: 9, term: 5, digest, kind: BatchKind.records, bytes
 
 const followerMessages: readonly FollowerMessage[] = [
   {
-    ...{ kind: "fetch", ...about, id: 1, replica: "n/d/0", next: 2 ** 52, before, durable: 0, credit: 9 },
+    ...{ kind: "fetch", ...about, id: 1, replica: `n/${disk}/0`, next: 2 ** 52, before, durable: 0, credit: 9 },
     committedOnly: true,
   },
   { kind: "ack", ...about, durable: 7, credit: 1 << 20 },
@@ -54,7 +55,7 @@ const leaderMessages: readonly LeaderMessage[] = [
   { kind: "beat", n: 5, echoed: 4 },
 ];
 
-const ends = { from: "a/d/0", to: "b/e/1" };
+const ends = { from: `a/${disk}/0`, to: `b/${disk}/1` };
 const calls: readonly Call[] = [
   { kind: "vote", ...about, ...ends, pre: true, last: { term: 1, end: 2 } },
   { kind: "voted", ...about, ...ends, pre: false, asked: 3, granted: true, leader: null },
@@ -141,9 +142,27 @@ describe("messages between nodes come out as they went in", () => {
 describe("what a peer says that can't be is refused", () => {
   test("a kind that is not known", () => {
     assert.throws(() => readFollowerMessage(create(FollowerMessageSchema, {})), /none that this version knows/);
-    assert.throws(() => readCall(create(CallSchema, {})), /none that this version knows/);
+    assert.throws(() => readCall(create(CallSchema, ends)), /none that this version knows/);
     assert.throws(() => readGossip(create(GossipRequestSchema, { sender: claimOf() })), /none that this version knows/);
   });
+
+  for (const name of [
+    "n",
+    `/${disk}/0`,
+    `n/${disk}${disk}/0`,
+    "n/0f/0",
+    `n/${disk}/x`,
+    `n/${disk}/4294967296`,
+    `n/${disk}/00`,
+  ]) {
+    test(`a replica of the name "${name}", which no vote can be kept for`, () => {
+      const vote = { ...ends, from: name, kind: { case: "vote", value: {} } } as const;
+      assert.throws(() => readCall(create(CallSchema, vote)), { reason: "invalid_field" });
+      const value = { replica: name, before: { term: 1n, digest } };
+      const fetch = create(FollowerMessageSchema, { kind: { case: "fetch", value } });
+      assert.throws(() => readFollowerMessage(fetch), { reason: "invalid_field" });
+    });
+  }
 
   test("a position of 2^53", () => {
     const message = create(FollowerMessageSchema, { group: 2n ** 53n, kind: { case: "unfetch", value: {} } });
@@ -151,7 +170,7 @@ describe("what a peer says that can't be is refused", () => {
   });
 
   test("a fetch without the digest of the batch before", () => {
-    const value = { replica: "n/d/0", before: { term: 1n, digest: new Uint8Array(31) } };
+    const value = { replica: `n/${disk}/0`, before: { term: 1n, digest: new Uint8Array(31) } };
     const message = create(FollowerMessageSchema, { kind: { case: "fetch", value } });
     assert.throws(() => readFollowerMessage(message), /no digest of 32 bytes/);
   });

@@ -19,6 +19,7 @@ import {
   type LeaderMessage as WireLeaderMessage,
 } from "../../wire/gen/tailrace/peer/v1/peer_pb.ts";
 import { fromPosition, toPosition } from "../../wire/position.ts";
+import { checkReplica } from "./replica-name.ts";
 
 /** A greeting of a cluster. */
 export function helloMessage(clusterId: string, { from, disk, incarnation, number }: Hello): HelloMessage {
@@ -69,6 +70,7 @@ export function readFollowerMessage(message: WireFollowerMessage): FollowerMessa
   switch (message.kind.case) {
     case "fetch": {
       const { id, replica, next, before, durable, credit, committedOnly } = message.kind.value;
+      checkReplica(replica, "replica");
       const place = { id: toPosition(id, "id"), replica, next: toPosition(next, "next"), before: readBefore(before) };
       const held = { durable: toPosition(durable, "durable"), credit: toPosition(credit, "credit") };
       return { kind: "fetch", group, term, ...place, ...held, committedOnly };
@@ -218,6 +220,8 @@ export function callMessage(call: Call): MessageInitShape<typeof CallSchema> {
 /** Reads what one replica says to another. @throws {TailraceError} `invalid_field`. */
 export function readCall(call: WireCall): Call {
   const { from, to, kind } = call;
+  // Who asks for a vote may be given it; whom it is for is compared only.
+  checkReplica(from, "from");
   const about = { group: toPosition(call.group, "group"), term: toPosition(call.term, "term"), from, to };
   switch (kind.case) {
     case "vote": {

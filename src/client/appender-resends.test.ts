@@ -23,6 +23,8 @@ class ModelNode {
   readonly calls: number[][] = [];
   /** Stream's id and name in each call's first request. */
   readonly named: string[] = [];
+  /** Numbers of batches that a node on the way sends twice: the second answer is what comes back. */
+  readonly sentTwice = new Set<number>();
   readonly #failing: Failing[];
 
   constructor(...failing: Failing[]) {
@@ -46,7 +48,8 @@ class ModelNode {
       const duplicate = sequence < this.stored.length;
       if (!duplicate) assert.equal(sequence, this.stored.push(Buffer.from(batch).toString()) - 1, "no gap");
       if (isFailing) throw failing.failure();
-      yield { appended: { streamId: 2n, startOffset: BigInt(sequence), nextOffset: BigInt(sequence + 1), duplicate } };
+      const place = { streamId: 2n, startOffset: BigInt(sequence), nextOffset: BigInt(sequence + 1) };
+      yield { appended: { ...place, duplicate: duplicate || this.sentTwice.has(sequence) } };
     }
   }
 }
@@ -108,6 +111,14 @@ describe("an appender with a producer", () => {
     node.stored.push("x", "y", "a", "b");
     const { told } = await appendTo(node, { producer: { ...producer, sequence: 2 } });
     assert.deepEqual(told, ["a@2 was there", "b@3 was there", "c@4", "d@5", "e@6"]);
+  });
+
+  test("counts what a node on the way sent twice as its own, behind what was new", async () => {
+    const node = new ModelNode();
+    node.stored.push("a");
+    node.sentTwice.add(2).add(4);
+    const { told } = await appendTo(node);
+    assert.deepEqual([node.stored, told], [texts, ["a@0 was there", ...toldOnce.slice(1)]]);
   });
 
   test("gives up after as many tries as allowed, and then nobody knows what was written", async () => {

@@ -47,7 +47,7 @@ export interface AppenderOptions<B extends AppendBatch> {
   readonly triesMax?: number | undefined;
   /**
    * Called for each batch when it is durable, in order.
-   * @param wasThere It was in the stream before this appender sent it.
+   * @param wasThere It was in the stream before this appender sent it, as far as that is known.
    */
   readonly onAppended?: (batch: B, appended: AppendResponse, wasThere: boolean) => void;
   /** The connection is gone; the next try comes after `delayMs`. Called before each try. */
@@ -100,6 +100,8 @@ export class Appender<B extends AppendBatch = AppendBatch> {
   #acknowledged = 0;
   /** Tries since the last answer. */
   #failedTries = 0;
+  /** A batch was new to the stream, so those behind it are: one that is a duplicate was sent twice by a node on the way. */
+  #hasAppended = false;
   /** Known from the first answer on: a new stream of the name is not appended to. */
   #streamId: bigint | undefined;
   /** The call's next request is its first, which names the stream. */
@@ -238,7 +240,9 @@ export class Appender<B extends AppendBatch = AppendBatch> {
     this.#streamId = appended.streamId;
     if (this.#failedTries > 0) this.#options.onReconnected?.();
     this.#failedTries = 0;
-    this.#options.onAppended?.(first.batch, appended, appended.duplicate && !first.mayBeThere);
+    this.#hasAppended ||= !appended.duplicate;
+    const wasThere = appended.duplicate && !first.mayBeThere && !this.#hasAppended;
+    this.#options.onAppended?.(first.batch, appended, wasThere);
     this.#wakeSender();
   }
 

@@ -77,7 +77,7 @@ function handOver(
 ): Placement {
   const now = leaderOfStream(ground, { id, nodes });
   if (to !== undefined && !nodes.includes(to)) {
-    throw refused(what, `node "${to}" does not hold "${creation.name}"`, `Name one of ${nodes.join(", ")}`);
+    throw refused(what, `node "${to}" does not vote in "${creation.name}"`, `Name one of ${nodes.join(", ")}`);
   }
   if (to !== undefined && !ground.isUp(to)) throw refused(what, `node "${to}" is not up`, "Start it, then try again");
   const up = nodes.filter((node) => node !== now && ground.isUp(node));

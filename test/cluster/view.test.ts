@@ -422,6 +422,12 @@ describe("a cluster of three", () => {
     for (const { name, ask, reason } of refusals) {
       for (const asked of founders) assert.equal((await refused(ask(get(asked).cluster))).reason, reason, name);
     }
+    // It may well hold the stream: what it has not is a vote.
+    const toObserver = { kind: "stream", name: "orders", to: "o" } as const;
+    for (const asked of founders) {
+      const { message } = await refused(get(asked).cluster.transferLeadership(toObserver, true));
+      assert.match(message, /node "o" does not vote in "orders"$/);
+    }
     assert.deepEqual(catalogue.chosen, { added: [], removed: [] });
   });
 

@@ -56,6 +56,7 @@ function isReadable(stream: Stream, startOffset: number, { endOffset }: ReadQuer
 
 async function readOnce(stream: Stream, startOffset: number, query: ReadQuery): Promise<ReadAnswer> {
   const { endOffset, startIndex, maxRecords, maxBytes, form } = query;
+  const { highWatermark: seenBefore } = stream;
   const { batches, nextOffset } = await stream.read({
     startOffset,
     ...(endOffset === undefined ? {} : { endOffset }),
@@ -65,9 +66,11 @@ async function readOnce(stream: Stream, startOffset: number, query: ReadQuery): 
     controlBatches: form === "stored",
   });
   const { id, logStart, highWatermark, lagMs } = stream;
-  const isBounded = query.start.at === "offset" && endOffset !== undefined && endOffset <= highWatermark;
+  // What is committed while it reads may not be in it. Where others were asked, this node may know only by the answer.
+  const isBounded = query.start.at === "offset" && endOffset !== undefined;
+  const isWhole = isBounded && (endOffset <= seenBefore || endOffset <= nextOffset);
   // A linearizable read says how the stream stands now.
-  const isImmutable = isBounded && batches.length > 0 && !query.isLinearizable;
+  const isImmutable = isWhole && batches.length > 0 && !query.isLinearizable;
   return { batches, streamId: id, nextOffset, logStart, highWatermark, lagMs, isImmutable };
 }
 

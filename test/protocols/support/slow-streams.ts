@@ -1,20 +1,22 @@
 import { after, before } from "node:test";
 import { present } from "../../../src/base/assert.ts";
-import type { AppendOptions, Stream, Streams } from "../../../src/stream/types.ts";
+import type { AppendOptions, ReadRequest, Stream, Streams } from "../../../src/stream/types.ts";
 import { allCallers, type Caller } from "./callers.ts";
 import { startTestNode, type TestNode } from "./test-node.ts";
 
-/** What appends wait for, or fail with, before they reach the stream behind. */
+/** What appends wait for, or fail with, before they reach the stream behind, and what answers of its reads wait for. */
 export interface Gate {
   /** Called at each append; what it rejects with is what the append fails with. */
   beforeAppend: (number: number) => Promise<void>;
+  /** Called at each read that was answered, before the answer is given. */
+  afterRead: () => Promise<void>;
   /** Appends that were passed on by the server, in order: their numbers. */
   readonly passedOn: number[];
 }
 
-/** Streams whose appends go through a gate. */
+/** Streams whose appends and reads go through a gate. */
 export function gated(streams: Streams): { streams: Streams; gate: Gate } {
-  const gate: Gate = { beforeAppend: () => Promise.resolve(), passedOn: [] };
+  const gate: Gate = { beforeAppend: () => Promise.resolve(), afterRead: () => Promise.resolve(), passedOn: [] };
   let count = 0;
   const wrap = (stream: Stream): Stream =>
     new Proxy(stream, {
@@ -25,6 +27,13 @@ export function gated(streams: Streams): { streams: Streams; gate: Gate } {
             gate.passedOn.push(number);
             await gate.beforeAppend(number);
             return target.append(payload, options);
+          };
+        }
+        if (name === "read") {
+          return async (request: ReadRequest) => {
+            const result = await target.read(request);
+            await gate.afterRead();
+            return result;
           };
         }
         const value: unknown = Reflect.get(target, name, target);

@@ -55,7 +55,8 @@ export class DevNode {
       const sinceMs = performance.now();
       const ending = await this.#runOnce();
       fs.rmSync(pidFile, { force: true });
-      if (stop.aborted) return ending === 0;
+      // One that is about to start does not hear the signal yet, and is ended by it.
+      if (stop.aborted) return ending === 0 || ending === "SIGTERM";
       if (!this.#wasReady) return false;
       if (performance.now() - sinceMs > longLifeMs) delayMs = restartMinMs;
       const how = typeof ending === "number" ? `with exit code ${ending}` : `by ${ending}`;

@@ -26,6 +26,17 @@ test("a node that is killed is started again, and all end at SIGTERM", { timeout
   assert.deepEqual(fs.readdirSync(data).sort(), ["n1", "n2", "n3"]);
 });
 
+test("a node that is about to start again ends cleanly, too", { timeout }, async () => {
+  const data = path.join(folder, "starting");
+  const cluster = await startDev({ data, nodes: 2 });
+  const pid = pidOf(data, "n2");
+  process.kill(pid, "SIGKILL");
+  const file = path.join(data, "n2.pid");
+  // Of the next one: it is written as soon as that is there.
+  await until(() => fs.existsSync(file) && ![0, pid].includes(pidOf(data, "n2")));
+  assert.equal(await cluster.end("SIGINT"), 0);
+});
+
 test("a node that can't start ends the others", { timeout }, async () => {
   const other = net.createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));

@@ -14,6 +14,9 @@ import { must } from "./must.ts";
 import type { SimRandom } from "./random.ts";
 import { checkpointState, FoldedStamps, foldIn, foldOver, noFold } from "./state-fold.ts";
 
+/** Turns of promises after which a refusal has been heard. */
+const refusalTurns = 16;
+
 /** Appends of one log, in one life. */
 export class GroupLoad {
   readonly model: GroupModel;
@@ -117,6 +120,11 @@ export class GroupLoad {
   /** Waits until none of its own appends is on its way. */
   async ownAreOver(): Promise<void> {
     while (this.#own.size > 0) await Promise.all(this.#own);
+  }
+
+  /** Resolves when none waits for a place that was refused already, as what is too large is: it is told some turns later. */
+  async refusedAtOnce(): Promise<void> {
+    for (let turn = 0; turn < refusalTurns && this.#unplaced.size > 0; turn++) await undefined;
   }
 
   /** Appends some that a leader elsewhere stamped. */

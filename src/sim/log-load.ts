@@ -67,6 +67,7 @@ export class LogLoad {
     const [count, waits] = [random.skewed(1, 8), random.chance(0.7)];
     if (waits) await load.ownAreOver();
     if (!(await load.prepare())) return;
+    await load.refusedAtOnce();
     const { model } = load;
     if (!model.change && !load.hasEnded && model.stage === "made") load.feed(random, count);
   }

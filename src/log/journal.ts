@@ -405,6 +405,8 @@ export class Journal {
       await this.#writingUrgentMeanwhile(host.emptyFile(slot));
       if (this.oldestSlot === slot) this.free(slot);
     }
+    // A frame of each refusal would use up what is held back for those that free room.
+    if (this.#ring.live.length === 1) throw new NoRoomError("the journal has one file only, and no room for another");
     const frame = this.#begin(0);
     if (!frame) throw new NoRoomError("the room that the journal holds back is used up");
     // Marks that do not fit are in the snapshot that comes next; until then the segments tell.
@@ -412,7 +414,7 @@ export class Journal {
     await this.#write(frame, 0);
     this.#marksWritten();
     const { freeFile } = this.#ring;
-    if (!freeFile) throw new NoRoomError("the journal has one file only, and no room for another");
+    if (!freeFile) throw new NoRoomError("no file of the journal could be freed");
     return freeFile;
   }
 

@@ -36,6 +36,8 @@ function volume(): SmallVolume {
 const cycles = 5;
 /** Appends work again so soon when there is room, milliseconds. */
 const againMs = 5_000;
+/** Between appends to a full volume, milliseconds. */
+const paceMs = 10;
 
 /** Trims and deletions are begun when appends are refused: they need no room but what the journal holds back. */
 const load: LoadOrders = {
@@ -266,6 +268,7 @@ async function refusedForRoom(append: () => Promise<void>): Promise<void> {
   }
 }
 
+/** At a pace: a node looks twice a second how much is free, and meanwhile appends would use up what the journal has. */
 async function firstRefusal(append: () => Promise<void>): Promise<ConnectError> {
   for (const end = performance.now() + againMs; performance.now() < end; ) {
     try {
@@ -273,6 +276,7 @@ async function firstRefusal(append: () => Promise<void>): Promise<ConnectError> 
     } catch (error) {
       return ConnectError.from(error);
     }
+    await new Promise((resolve) => setTimeout(resolve, paceMs));
   }
   return assert.fail(`nothing was refused for ${againMs} ms`);
 }

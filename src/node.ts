@@ -198,7 +198,8 @@ async function closeNode(node: {
   const leftMs = (share: number) => Math.max(endMs - share * graceMs - systemClock.monotonicMs(), 0);
   // Others lead before calls are refused here: what still comes is passed on to them.
   await cluster?.handOver(leftMs(stopping.handedOver));
-  await api.close({ drainMaxMs: leftMs(stopping.drained), giveUp: () => cluster?.giveUp() });
+  const answerMaxMs = (stopping.drained - stopping.answered) * graceMs;
+  await api.close({ drainMaxMs: leftMs(stopping.drained), answerMaxMs, giveUp: () => cluster?.giveUp() });
   streams.stop();
   await cluster?.close(leftMs(stopping.left));
   await folder.close();
@@ -209,7 +210,7 @@ async function closeNode(node: {
 const failedLeaveMaxMs = 1_000;
 
 /** What of the time for stopping is left, at the latest, after each part of it: the last is for the log to close. */
-const stopping = { handedOver: 0.7, drained: 0.35, left: 0.15 };
+const stopping = { handedOver: 0.7, drained: 0.35, answered: 0.25, left: 0.15 };
 
 function openFolder(
   { nodeId, log }: NodeOptions,

@@ -36,6 +36,8 @@ export interface ApiOptions {
 export interface CloseOptions {
   /** How long that may take, milliseconds. */
   readonly drainMaxMs?: number;
+  /** How long answers may take behind that, when there is nothing left to wait for; 200 at least. */
+  readonly answerMaxMs?: number;
   /** Called when some are open still: has what they wait for end, so that they are answered. */
   readonly giveUp?: () => void;
 }
@@ -50,13 +52,13 @@ export interface Api {
   serve(incoming: Incoming, outgoing: Outgoing): void;
   /**
    * Refuses new calls, ends tails with a frame that says so, lets the other calls end, then closes all connections.
-   * Resolves when that is done, at the latest a moment after `drainMaxMs`.
+   * Resolves when that is done, at the latest a moment after `drainMaxMs` and `answerMaxMs`.
    */
   close(how?: CloseOptions): Promise<void>;
 }
 
-/** How long answers may take when there is nothing left to wait for. */
-const lastAnswersMs = 200;
+/** Answers have as long at least. */
+const answerLeastMs = 200;
 
 export function createApi(options: ApiOptions): Api {
   const { limits, clock, registry, logger } = options;
@@ -96,12 +98,12 @@ export function createApi(options: ApiOptions): Api {
       passedOn.add(incoming);
       void listener(incoming, outgoing);
     },
-    async close({ drainMaxMs = settings.drainGraceMs, giveUp = () => {} } = {}) {
+    async close({ drainMaxMs = settings.drainGraceMs, answerMaxMs = 0, giveUp = () => {} } = {}) {
       const drained = drain.begin();
       await Promise.race([drained, passed(clock, drainMaxMs)]);
       if (drain.openCalls > 0) {
         giveUp();
-        await Promise.race([drained, passed(clock, lastAnswersMs)]);
+        await Promise.race([drained, passed(clock, Math.max(answerMaxMs, answerLeastMs))]);
       }
       await port.close();
     },

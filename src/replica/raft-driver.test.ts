@@ -2,272 +2,41 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { describe, test } from "node:test";
 import { openFolder, temporaryFolder } from "../../test/support/data-folder.ts";
+import {
+  anyState,
+  batchesOf,
+  gate,
+  group,
+  HandClock,
+  makeLog,
+  oneBatch,
+  owner,
+  ReplicaNode,
+  records,
+  SilentNet,
+  second,
+  spoil,
+  third,
+  until,
+} from "../../test/support/replica-node.ts";
 import { AssertionError, present } from "../base/assert.ts";
 import { BatchKind } from "../base/batch.ts";
 import { NoRoomError } from "../base/disk-errors.ts";
 import { TailraceError } from "../base/errors.ts";
-import type { Clock } from "../host/clock.ts";
 import { systemHash } from "../host/hash.ts";
-import type { DataFolder, GroupLog, NewBatch } from "../log/types.ts";
+import type { GroupLog, NewBatch } from "../log/types.ts";
 import { sourceOf } from "../raft/group.ts";
 import type { Hello } from "../raft/inputs.ts";
-import {
-  type Call,
-  type FollowerMessage,
-  type LeaderMessage,
-  lanSettings,
-  nodeOf,
-  type ReplicaId,
-  replicaId,
-} from "../raft/types.ts";
-import { builtInSettings } from "../stream/settings.ts";
-import { encodeCheckpoint, encodeFence, encodeLeaderChange, encodeTrim, encodeVoters } from "../wire/checkpoint.ts";
+import { lanSettings, replicaId } from "../raft/types.ts";
+import { encodeCheckpoint, encodeLeaderChange, encodeTrim } from "../wire/checkpoint.ts";
 import { ClusterLog } from "./cluster-log.ts";
 import { coreBatch, hexOf, joinBytes, replicaOf } from "./core-batch.ts";
-import { emptyPart, type LogOwner } from "./log-door.ts";
-import type { PeerNet, StoredRange } from "./peer-net.ts";
-import { RaftDriver, type RaftDriverOptions } from "./raft-driver.ts";
-import type { ReplicaGroup } from "./replica-group.ts";
-
-const group = 1;
-const second = replicaId("2", "22".repeat(16), 0);
-const third = replicaId("3", "33".repeat(16), 0);
-const anyState = { name: "s", settings: { version: 1, ...builtInSettings }, ...emptyPart, termStarts: [] };
-const records = (text: string) => ({
-  ...{ kind: BatchKind.records, payload: new TextEncoder().encode(text), recordCount: 1 },
-});
-
-const owner: LogOwner = { restored() {}, restoring() {}, produced() {}, checkpointPart: () => anyState };
-
-async function oneBatch(log: GroupLog): Promise<void> {
-  await log.append({ ...records("x"), begins: { term: 1, votedFor: replicaOf(second) } });
-}
-
-/** Methods of a log in place of its own. */
-type Instead = (
-  log: GroupLog,
-) => Partial<
-  Pick<GroupLog, "append" | "read" | "install" | "save" | "selfCheck" | "lastCheckpoint" | "headers" | "digestAt">
->;
-
-/** What is to be done later is done when a test says so. */
-class HandClock implements Clock {
-  #waiting: (() => void)[] = [];
-
-  nowMicros(): number {
-    return 1_000_000;
-  }
-
-  monotonicMs(): number {
-    return 0;
-  }
-
-  after(_delayMs: number, wake: () => void) {
-    this.#waiting.push(wake);
-    return { cancel: () => {} };
-  }
-
-  passes(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-}
-
-/** A network of which nothing comes but what a test feeds. */
-class SilentNet implements PeerNet {
-  baseIndex = 0;
-  batches: Uint8Array = new Uint8Array(0);
-  readonly opened: Hello[] = [];
-  readonly said: FollowerMessage[] = [];
-  readonly answered: LeaderMessage[] = [];
-  readonly calls: Call[] = [];
-
-  open(_to: string, hello: Hello): void {
-    this.opened.push(hello);
-  }
-
-  toLeader(_to: string, _number: number, messages: readonly FollowerMessage[]): void {
-    this.said.push(...messages);
-  }
-
-  call(_to: string, calls: readonly Call[]): void {
-    this.calls.push(...calls);
-  }
-
-  closeSession(): void {}
-
-  end(): void {}
-
-  toFollower(_hello: Hello, messages: readonly LeaderMessage[]): void {
-    this.answered.push(...messages);
-  }
-
-  async range(): Promise<StoredRange> {
-    return { batches: this.batches, baseIndex: this.baseIndex };
-  }
-}
-
-/** A node with one replica. */
-class Node {
-  readonly self: ReplicaId;
-  readonly log: GroupLog;
-  readonly driver: RaftDriver;
-  readonly net = new SilentNet();
-  readonly clock = new HandClock();
-
-  private constructor(
-    folder: DataFolder,
-    self: ReplicaId,
-    instead: Instead,
-    { settings, broken }: { settings: RaftDriverOptions["settings"]; broken: RaftDriverOptions["broken"] | undefined },
-  ) {
-    this.self = self;
-    this.log = present(folder.log(group), "it was made");
-    const log = replaced(this.log, instead(this.log));
-    this.driver = new RaftDriver({
-      ...{ node: nodeOf(self), disk: hexOf(folder.diskId), incarnation: 1, net: this.net, clock: this.clock },
-      ...{ folder: replaced(folder, { log: () => log }), hash: systemHash, random: () => 0.5, settings },
-      ...(broken && { broken }),
-    });
-  }
-
-  static async make(
-    instead: Instead,
-    {
-      isAlone = false,
-      /** Whether the log names it as a voter. */
-      isNamed = true,
-      voters = undefined as readonly ReplicaId[] | undefined,
-      before = async (_log: GroupLog) => {},
-      /** Called while it is not open yet. */
-      added = (_replica: ReplicaGroup) => {},
-      /** Of its data folder. */
-      path = temporaryFolder(),
-      settings = lanSettings,
-      /** Left out: a fault ends the process. */
-      broken = undefined as RaftDriverOptions["broken"],
-    } = {},
-  ): Promise<Node> {
-    const folder = await openFolder(path);
-    const self = replicaId("1", hexOf(folder.diskId), 0);
-    const others = isAlone ? [] : [second, third];
-    await makeLog(folder, voters ?? (isNamed ? [self, ...others] : others));
-    const node = new Node(folder, self, instead, { settings, broken });
-    await before(node.log);
-    const replica = node.driver.add(present(node.driver.options.folder.log(group), "it was made"), self);
-    added(replica);
-    await node.driver.open(replica);
-    return node;
-  }
-
-  get replica(): ReplicaGroup {
-    return present(this.driver.group(group), "it is open");
-  }
-
-  get core() {
-    return present(this.driver.core.group(group), "it is open");
-  }
-
-  /** What the other replicas say outside sessions. */
-  hears(...calls: readonly Call[]): void {
-    for (const call of calls) this.driver.called(nodeOf(call.from), [call]);
-  }
-
-  /** It is asked to stand for election, and wins. */
-  async wins(): Promise<void> {
-    const { term } = this.core;
-    this.hears({ kind: "stepUp", group, term, from: second, to: this.self });
-    await until(() => this.net.calls.some((call) => call.kind === "vote" && call.term === term + 1));
-    const answer = { term: term + 1, asked: term + 1, granted: true, leader: null, pre: false };
-    this.hears({ kind: "voted", group, from: second, to: this.self, ...answer });
-    await until(() => this.core.role.kind === "leader");
-  }
-
-  /** It hears who won a term, and asks that one. */
-  async followsSecond(term: number): Promise<void> {
-    this.hears({ kind: "lead", group, term, from: second, to: this.self });
-    const hello = present(this.net.opened.at(-1), "a session is opened");
-    this.driver.sessionOpened("2", hello.number);
-    await this.fetch();
-  }
-
-  /** The next fetch that it says. */
-  async fetch(): Promise<Extract<FollowerMessage, { kind: "fetch" }>> {
-    const isFetch = (one: FollowerMessage) => one.kind === "fetch";
-    await until(() => this.net.said.some(isFetch));
-    const found = this.net.said.splice(0).findLast(isFetch);
-    assert.ok(found?.kind === "fetch");
-    this.lastFetch = found.id;
-    return found;
-  }
-
-  /** Number of the fetch that it said last. */
-  lastFetch = 0;
-
-  /** What comes in the session to the node that is followed. */
-  receives(...messages: readonly LeaderMessage[]): void {
-    this.driver.fromLeader("2", present(this.net.opened.at(-1), "a session is open").number, messages);
-  }
-}
-
-async function makeLog(folder: DataFolder, voters: readonly ReplicaId[]): Promise<GroupLog> {
-  const stored = voters.map(replicaOf);
-  const checkpointState = encodeCheckpoint({ ...anyState, voters: stored });
-  const batch0 = { checkpointState, startOffset: 0, appendTimeMicros: 1, note: encodeVoters(stored) };
-  const { log, made } = folder.create({ group, ...batch0 });
-  await made;
-  return log;
-}
-
-/** What a leader of `term` writes behind batch 0: its first batch, then so many checkpoints, and records behind each. */
-async function batchesOf({
-  voters,
-  term,
-  rolled = 0,
-}: {
-  voters: readonly ReplicaId[];
-  term: number;
-  rolled?: number;
-}) {
-  const log = await makeLog(await openFolder(temporaryFolder()), voters);
-  const begun = { kind: BatchKind.leaderChange, payload: encodeLeaderChange(replicaOf(second)), recordCount: 0 };
-  await log.append({ ...begun, begins: { term, votedFor: replicaOf(second) } });
-  const state = () => encodeCheckpoint({ ...anyState, voters: voters.map(replicaOf) });
-  if (rolled > 0) log.rollBy({ maxBytes: 1, maxAgeMicros: Number.POSITIVE_INFINITY }, state);
-  for (let more = 0; more < rolled; more++) await log.append(records(`${term}`));
-  return (await log.read({ from: { index: 1 }, belowIndex: log.end.index, maxBytes: 1 << 20 })).map(coreBatch);
-}
-
-/** Makes the first of these bytes in a file another. */
-function spoil(file: string, text: string): void {
-  const bytes = fs.readFileSync(file);
-  bytes.write("x", bytes.indexOf(text));
-  fs.writeFileSync(file, bytes);
-}
-
-/** The same thing, with other methods here and there. */
-function replaced<T extends object>(target: T, instead: Partial<NoInfer<T>>): T {
-  return new Proxy(target, {
-    get(_, name) {
-      const other: unknown = Reflect.get(instead, name);
-      if (other !== undefined) return other;
-      const own: unknown = Reflect.get(target, name, target);
-      return typeof own === "function" ? own.bind(target) : own;
-    },
-  });
-}
-
-/** Waits for the disk. */
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; !holds(); i++) {
-    assert.ok(i < 2000, "it comes in time");
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
+import { RaftDriver } from "./raft-driver.ts";
 
 describe("RaftDriver", () => {
   test("a promise that found no room is kept as part of what was promised since", async () => {
     let refusals = 2;
-    const node = await Node.make((log) => ({
+    const node = await ReplicaNode.make((log) => ({
       save: (promised) => {
         if (refusals-- > 0) return Promise.reject(new NoRoomError("the disk is full"));
         return log.save(promised);
@@ -300,7 +69,7 @@ describe("RaftDriver", () => {
 
     let isFull = false;
     const floors: number[] = [];
-    const node = await Node.make(
+    const node = await ReplicaNode.make(
       (log) => ({
         save: (promised) => (isFull ? Promise.reject(new NoRoomError("the disk is full")) : log.save(promised)),
         install: (bytes) => {
@@ -353,7 +122,7 @@ describe("RaftDriver", () => {
     const before = present(checkpoint?.before, "a segment begins");
 
     // Batch 0 is that of a log with the same voters.
-    const node = await Node.make(() => ({}), { voters: [second] });
+    const node = await ReplicaNode.make(() => ({}), { voters: [second] });
     await node.followsSecond(1);
     const early = { group, term: 1, id: node.lastFetch, commit: 1 };
     node.receives({ kind: "following", ...early }, { kind: "batches", ...early, batches: lost });
@@ -380,7 +149,7 @@ describe("RaftDriver", () => {
   test("an append that is refused because the log is damaged has the replica look for the damage, and lead no more", async () => {
     const words = { what: "Cannot append", why: "the log is damaged", todo: "Wait" };
     let checks = 0;
-    const node = await Node.make(
+    const node = await ReplicaNode.make(
       (log) => ({
         append: (batch) =>
           batch.kind === BatchKind.records ? Promise.reject(new TailraceError("damaged", words)) : log.append(batch),
@@ -403,7 +172,7 @@ describe("RaftDriver", () => {
   test("who fetches gets what a read of it failed for, when the log is found whole", async () => {
     const words = { what: "Cannot read", why: "batch 1 is damaged", todo: "Wait" };
     let failures = 0;
-    const node = await Node.make((log) => ({
+    const node = await ReplicaNode.make((log) => ({
       read: (request) => {
         if (!request.unsynced || failures > 0) return log.read(request);
         failures += 1;
@@ -428,7 +197,7 @@ describe("RaftDriver", () => {
 
   test("a cut that meets damage is done when that is mended, and the replica follows on", async () => {
     const path = temporaryFolder();
-    const node = await Node.make(() => ({}), { path });
+    const node = await ReplicaNode.make(() => ({}), { path });
     await node.wins();
     // So large that they go to a segment at once.
     const lost = ["a", "b"].map((text) => node.replica.append(records(text.repeat(300_000))));
@@ -463,7 +232,7 @@ describe("RaftDriver", () => {
   });
 
   test("damage in what others have let go by a trim keeps a replica from following no longer than they say so", async () => {
-    const node = await Node.make(() => ({ selfCheck: async () => ({ index: 0 }) }));
+    const node = await ReplicaNode.make(() => ({ selfCheck: async () => ({ index: 0 }) }));
     const seen: string[] = [];
     node.replica.onRole(() => seen.push(node.core.repairing ? "repairing" : "whole"));
     node.replica.met(new TailraceError("damaged", { what: "Cannot read", why: "it is damaged", todo: "Wait" }));
@@ -482,7 +251,7 @@ describe("RaftDriver", () => {
   });
 
   test("what is to be mended of a log that is removed meanwhile is let be", async () => {
-    const node = await Node.make(() => ({ selfCheck: async () => ({ index: 0 }) }));
+    const node = await ReplicaNode.make(() => ({ selfCheck: async () => ({ index: 0 }) }));
     node.replica.met(new TailraceError("damaged", { what: "Cannot read", why: "it is damaged", todo: "Wait" }));
     await until(() => node.core.repairing);
     node.driver.closeGroup(group);
@@ -496,7 +265,7 @@ describe("RaftDriver", () => {
   });
 
   test("who asks anything of a replica that has ended is told so at once", async () => {
-    const node = await Node.make(() => ({}), { isAlone: true });
+    const node = await ReplicaNode.make(() => ({}), { isAlone: true });
     node.replica.want();
     await until(() => node.core.role.kind === "leader");
     const { replica } = node;
@@ -510,7 +279,7 @@ describe("RaftDriver", () => {
 
   test("who asks anything of a replica that is not open yet is told so at once", async () => {
     const asked: Promise<void>[] = [];
-    const node = await Node.make(() => ({}), {
+    const node = await ReplicaNode.make(() => ({}), {
       added: (replica) => {
         const notOpen = { name: "RefusedError", message: "the log is not open yet" };
         asked.push(assert.rejects(replica.linearize(), { name: "NotLeaderError" }));
@@ -523,7 +292,7 @@ describe("RaftDriver", () => {
   });
 
   test("a trim whose files are still there stays due, though a later one is cut off", async () => {
-    const node = await Node.make(() => ({}));
+    const node = await ReplicaNode.make(() => ({}));
     const { replica } = node;
     node.log.setCommit(1);
     await until(() => node.log.commit.index === 1);
@@ -541,14 +310,14 @@ describe("RaftDriver", () => {
       { isNamed: false, isObserver: true, isIncomplete: false },
       { isNamed: true, isObserver: false, isIncomplete: false },
     ]) {
-      const node = await Node.make(() => ({}), { before: oneBatch, isNamed });
+      const node = await ReplicaNode.make(() => ({}), { before: oneBatch, isNamed });
       assert.equal(new ClusterLog(node.replica, owner, { isObserver }).isIncomplete, isIncomplete);
       node.driver.stop();
     }
   });
 
   test("before anybody says what is committed a log is told of up to its base, which always is", async () => {
-    const node = await Node.make(() => ({}), { before: oneBatch });
+    const node = await ReplicaNode.make(() => ({}), { before: oneBatch });
     const { index, digest } = await new ClusterLog(node.replica, owner).committed();
     assert.equal(index, 1);
     assert.deepEqual(digest, await node.log.digestAt(0));
@@ -564,21 +333,21 @@ describe("RaftDriver", () => {
       log.setCommit(2);
       return undefined;
     };
-    const node = await Node.make((log) => ({ digestAt: gone(log) }), { before: oneBatch });
+    const node = await ReplicaNode.make((log) => ({ digestAt: gone(log) }), { before: oneBatch });
     const door = new ClusterLog(node.replica, owner);
     assert.deepEqual(await door.committed(), { index: 2, digest: await node.log.digestAt(1) });
     node.driver.stop();
   });
 
   test("a lone voter of which something is wanted before it is open leads when it is, and another does not", async () => {
-    const wanted = await Node.make(() => ({}), { isAlone: true, added: (replica) => replica.want() });
+    const wanted = await ReplicaNode.make(() => ({}), { isAlone: true, added: (replica) => replica.want() });
     await until(() => wanted.core.role.kind === "leader");
-    const idle = await Node.make(() => ({}), { isAlone: true });
+    const idle = await ReplicaNode.make(() => ({}), { isAlone: true });
     assert.equal(idle.core.role.kind, "follower");
   });
 
   test("no more appends are taken than may wait to be committed", async () => {
-    const node = await Node.make(() => ({}), { settings: { ...lanSettings, uncommittedMaxBatches: 3 } });
+    const node = await ReplicaNode.make(() => ({}), { settings: { ...lanSettings, uncommittedMaxBatches: 3 } });
     await node.wins();
     // The term's first batch is one of them.
     const taken = ["a", "b"].map((text) => node.replica.append(records(text)));
@@ -593,7 +362,7 @@ describe("RaftDriver", () => {
   });
 
   test("no more reads wait than may, and who is refused is told so", async () => {
-    const node = await Node.make(() => ({}), { settings: { ...lanSettings, readsMax: 2 } });
+    const node = await ReplicaNode.make(() => ({}), { settings: { ...lanSettings, readsMax: 2 } });
     await node.wins();
     const waiting = [node.replica.linearize(), node.replica.linearize()];
     await assert.rejects(node.replica.linearize(), { name: "RefusedError", message: "the limit reads_max is 2" });
@@ -604,7 +373,7 @@ describe("RaftDriver", () => {
   });
 
   test("more voters than a replica can keep the names of are refused before they are written", async () => {
-    const node = await Node.make(() => ({}), { isAlone: true });
+    const node = await ReplicaNode.make(() => ({}), { isAlone: true });
     node.replica.want();
     await until(() => node.core.role.kind === "leader");
     const others = [..."abcdefghijklmn"].map((letter) => replicaId(letter.repeat(63), "ff".repeat(16), 0));
@@ -647,7 +416,7 @@ describe("RaftDriver", () => {
         asked += 1;
         return Promise.reject(error);
       };
-      const node = await Node.make(() => ({ append }), { isAlone: true, broken: (fault) => faults.push(fault) });
+      const node = await ReplicaNode.make(() => ({ append }), { isAlone: true, broken: (fault) => faults.push(fault) });
       node.replica.want();
       await until(() => asked > 0);
       await until(() => (isFault ? faults.length > 0 : node.core.role.kind !== "leader"));
@@ -657,7 +426,7 @@ describe("RaftDriver", () => {
   });
 
   test("batches that do not begin where the log ends are not taken, and asked for again", async () => {
-    const node = await Node.make(() => ({}));
+    const node = await ReplicaNode.make(() => ({}));
     await node.followsSecond(1);
     const answer = { group, term: 1, id: node.lastFetch, commit: 1 };
     node.receives({ kind: "following", ...answer });
@@ -669,7 +438,7 @@ describe("RaftDriver", () => {
   });
 
   test("what was cut off is refused, all of it, once one batch of a higher term is committed before it", async () => {
-    const node = await Node.make(() => ({}));
+    const node = await ReplicaNode.make(() => ({}));
     await node.wins();
     const lost = ["a", "b"].map((text) => node.replica.append(records(text)));
     const refused = lost.map((one) =>
@@ -693,7 +462,7 @@ describe("RaftDriver", () => {
 
   test("what waits while a log begins anew is answered when it did, and not by what it held", async () => {
     const begins = gate();
-    const node = await Node.make((log) => ({
+    const node = await ReplicaNode.make((log) => ({
       install: async (bytes) => {
         await begins.passed;
         await log.install(bytes);
@@ -733,7 +502,7 @@ describe("RaftDriver", () => {
   });
 
   test("of batches that can't be read the one that was to come is named bad", async () => {
-    const node = await Node.make(() => ({}), { before: oneBatch });
+    const node = await ReplicaNode.make(() => ({}), { before: oneBatch });
     await node.followsSecond(1);
     const answer = { group, term: 1, id: node.lastFetch, commit: 1 };
     // So it is read from the wire: nothing says which batch it is.
@@ -746,7 +515,7 @@ describe("RaftDriver", () => {
   });
 
   test("an append is answered although one that was cut off waits for a later place", async () => {
-    const node = await Node.make(() => ({}));
+    const node = await ReplicaNode.make(() => ({}));
     await node.wins();
     const lost = ["a", "b", "c"].map((text) => node.replica.append(records(text)));
     for (const one of lost) one.catch(() => {});
@@ -768,148 +537,6 @@ describe("RaftDriver", () => {
     node.driver.accepted(hello);
     node.driver.fromFollower(hello, [{ kind: "fetch", group, term, id: 1, replica: second, ...position }]);
     assert.equal((await appended).index, 3);
-    node.driver.stop();
-  });
-});
-
-/** Notes what it is told of its log. */
-class Told implements LogOwner {
-  readonly fences: string[] = [];
-  readonly steps: string[] = [];
-
-  restored({ fence }: { fence: Uint8Array }): void {
-    this.steps.push("restored");
-    this.fences.push(new TextDecoder().decode(fence));
-  }
-
-  restoring(): void {
-    this.steps.push("restoring");
-  }
-
-  produced({ index }: { index: number }): void {
-    this.steps.push(`produced ${index}`);
-  }
-
-  checkpointPart() {
-    return anyState;
-  }
-}
-
-/** What waits for it goes on when a test says so. */
-function gate(): { passed: Promise<void>; open: () => void } {
-  let open = () => {};
-  const passed = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { passed, open };
-}
-
-const producer = { id: new Uint8Array(16).fill(1), epoch: 0 };
-
-describe("ClusterLog", () => {
-  test("what a leader goes by is not taken back by who read before what was committed until then", async () => {
-    const [reader, recall] = [gate(), gate()];
-    let isOpen = false;
-    let checkpoints = 0;
-    const fence = { kind: BatchKind.fence, payload: encodeFence(new TextEncoder().encode("new")), recordCount: 0 };
-    const node = await Node.make(
-      (log) => ({
-        lastCheckpoint: async () => {
-          checkpoints += 1;
-          if (checkpoints === 1) await reader.passed;
-          return await log.lastCheckpoint();
-        },
-        headers: async function* (index) {
-          if (isOpen) await recall.passed;
-          yield* log.headers(index);
-        },
-      }),
-      {
-        isAlone: true,
-        before: async (log) => void (await log.append({ ...fence, begins: { term: 1, votedFor: replicaOf(second) } })),
-      },
-    );
-    isOpen = true;
-    const told = new Told();
-    const door = new ClusterLog(node.replica, told);
-    const read = door.ready();
-    await until(() => checkpoints === 1);
-    const appended = door.append(records("a"));
-    await until(() => told.steps.includes("restoring"));
-    reader.open();
-    await read;
-    recall.open();
-    await appended;
-    assert.equal(told.fences.at(-1), "new");
-    node.driver.stop();
-  });
-
-  test("who led an earlier term tells nothing more of the past once it leads again", async () => {
-    const first = gate();
-    let readings = -1;
-    const node = await Node.make(
-      (log) => ({
-        headers: async function* (index) {
-          readings += 1;
-          if (readings === 1) await first.passed;
-          yield* log.headers(index);
-        },
-      }),
-      {
-        before: async (log) => {
-          const begins = { term: 1, votedFor: replicaOf(second) };
-          await log.append({ ...records("x"), producer: { ...producer, sequence: 0 }, begins });
-          await log.append({ ...records("y"), producer: { ...producer, sequence: 1 } });
-        },
-      },
-    );
-    const told = new Told();
-    const door = new ClusterLog(node.replica, told);
-    await node.wins();
-    const early = door.append(records("a"));
-    const refused = assert.rejects(early, { name: "NotLeaderError" });
-    await until(() => readings === 1);
-    await node.followsSecond(node.core.term + 1);
-    await node.wins();
-    const late = door.append(records("b"));
-    late.catch(() => {});
-    await until(() => node.log.durableEnd.term === node.core.term);
-    first.open();
-    await refused;
-    await until(() => node.log.durableEnd.offset === 3);
-    const once = ["restored", "restoring", "produced 1", "produced 2"];
-    // Another began to lead in between, which is why all is forgotten.
-    assert.deepEqual(told.steps, ["restored", "restoring", "restoring", ...once]);
-    node.driver.stop();
-  });
-
-  test("what waits for a commit is told when the replica ends", async () => {
-    const node = await Node.make(() => ({}));
-    const door = new ClusterLog(node.replica, owner);
-    await node.wins();
-    const appended = door.append(records("a"));
-    const refused = assert.rejects(appended, { name: "FateUnknownError" });
-    await until(() => node.log.durableEnd.offset === 1);
-    const settled = assert.rejects(door.settled(node.log.durableEnd.index - 1), { name: "NotLeaderError" });
-    node.driver.stop();
-    await Promise.all([refused, settled]);
-  });
-
-  test("what could not be read for want of files is read again for the next append", async () => {
-    let refusals = 0;
-    const node = await Node.make(
-      (log) => ({
-        headers: async function* (index) {
-          if (refusals-- > 0) throw new NoRoomError("too many open files", "EMFILE");
-          yield* log.headers(index);
-        },
-      }),
-      { isAlone: true },
-    );
-    refusals = 1;
-    const door = new ClusterLog(node.replica, new Told());
-    await assert.rejects(door.append(records("a")), { name: "NoRoomError" });
-    assert.equal((await door.append(records("a"))).baseOffset, 0);
     node.driver.stop();
   });
 });
